@@ -1,0 +1,13 @@
+# Where scripts/toolchain.sh put things. Environment variables win over what it recorded.
+if(DEFINED ENV{OAS_TOOLCHAIN_DIR})
+  set(oas_toolchain "$ENV{OAS_TOOLCHAIN_DIR}")
+else()
+  set(oas_toolchain "${CMAKE_CURRENT_LIST_DIR}/../../.toolchain")
+endif()
+include("${oas_toolchain}/paths.cmake" OPTIONAL)
+if(NOT "$ENV{OAS_LZ4_DIR}" STREQUAL "")
+  set(OAS_PATH_LZ4 "$ENV{OAS_LZ4_DIR}")
+endif()
+if(NOT "$ENV{EMSCRIPTEN_ROOT}" STREQUAL "")
+  set(OAS_PATH_EMSCRIPTEN "$ENV{EMSCRIPTEN_ROOT}")
+endif()
