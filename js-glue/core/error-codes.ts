@@ -1,0 +1,133 @@
+// Made from src/base/error_codes.def by scripts/gen-errors.mjs. Do not edit.
+
+/** Who has to act. */
+export type Fault = "caller" | "peer" | "environment" | "bug";
+
+/** Every error code this library can report. A number or a code is never given to another error. */
+export type ErrorCode =
+  | "invalid_json"
+  | "invalid_utf8"
+  | "lone_surrogate"
+  | "too_deep"
+  | "event_too_large"
+  | "too_many_keys"
+  | "unsupported_value"
+  | "unknown_priority"
+  | "invalid_envelope"
+  | "invalid_argument"
+  | "duplicate_key"
+  | "queue_full"
+  | "closed"
+  | "not_found"
+  | "truncated"
+  | "malformed"
+  | "checksum"
+  | "version_not_supported"
+  | "limit_exceeded"
+  | "unknown_codec"
+  | "undecodable"
+  | "foreign_reply"
+  | "storage_quota"
+  | "storage_failed"
+  | "storage_unknown"
+  | "storage_conflict"
+  | "offline"
+  | "server_busy"
+  | "unauthorized"
+  | "forbidden"
+  | "storage_lost"
+  | "storage_blocked"
+  | "wasm_blocked"
+  | "rejected"
+  | "gap"
+  | "epoch_fork"
+  | "rewound"
+  | "duplicate"
+  | "deferred"
+  | "lost"
+  | "discarded"
+  | "replaced"
+  | "erased"
+  | "too_many_deferred"
+  | "unknown_device"
+  | "sampled"
+  | "consent"
+  | "internal"
+  | "poison";
+
+export interface ErrorInfo {
+  readonly number: number;
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  readonly retryable: boolean;
+  readonly httpStatus: number;
+}
+
+const FAULTS: readonly Fault[] = ["caller", "peer", "environment", "bug"];
+
+// number, code, fault, retryable, HTTP status
+const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1, number])[] = [
+  [100, "invalid_json", 0, 0, 400],
+  [101, "invalid_utf8", 0, 0, 400],
+  [102, "lone_surrogate", 0, 0, 400],
+  [103, "too_deep", 0, 0, 400],
+  [104, "event_too_large", 0, 0, 413],
+  [105, "too_many_keys", 0, 0, 400],
+  [106, "unsupported_value", 0, 0, 400],
+  [107, "unknown_priority", 0, 0, 400],
+  [108, "invalid_envelope", 0, 0, 400],
+  [109, "invalid_argument", 0, 0, 400],
+  [110, "duplicate_key", 0, 0, 400],
+  [111, "queue_full", 0, 1, 503],
+  [112, "closed", 0, 0, 400],
+  [113, "not_found", 0, 0, 404],
+  [200, "truncated", 1, 0, 400],
+  [201, "malformed", 1, 0, 400],
+  [202, "checksum", 1, 0, 400],
+  [203, "version_not_supported", 1, 0, 426],
+  [204, "limit_exceeded", 1, 0, 413],
+  [205, "unknown_codec", 1, 0, 400],
+  [206, "undecodable", 1, 0, 400],
+  [207, "foreign_reply", 1, 1, 502],
+  [300, "storage_quota", 2, 1, 507],
+  [301, "storage_failed", 2, 1, 500],
+  [302, "storage_unknown", 2, 1, 500],
+  [303, "storage_conflict", 2, 1, 409],
+  [304, "offline", 2, 1, 503],
+  [305, "server_busy", 2, 1, 503],
+  [306, "unauthorized", 2, 1, 401],
+  [307, "forbidden", 2, 1, 403],
+  [308, "storage_lost", 2, 0, 500],
+  [309, "storage_blocked", 2, 1, 503],
+  [310, "wasm_blocked", 2, 0, 500],
+  [400, "rejected", 1, 0, 422],
+  [401, "gap", 1, 0, 409],
+  [402, "epoch_fork", 1, 0, 409],
+  [403, "rewound", 1, 0, 409],
+  [404, "duplicate", 1, 0, 409],
+  [405, "deferred", 1, 1, 202],
+  [406, "lost", 2, 0, 410],
+  [407, "discarded", 0, 0, 410],
+  [408, "replaced", 0, 0, 410],
+  [409, "erased", 1, 0, 410],
+  [410, "too_many_deferred", 1, 1, 429],
+  [411, "unknown_device", 1, 0, 404],
+  [412, "sampled", 2, 0, 410],
+  [413, "consent", 0, 0, 410],
+  [500, "internal", 3, 1, 500],
+  [501, "poison", 3, 0, 500],
+];
+
+/** The table, in order of number. */
+export const ERRORS: readonly ErrorInfo[] = ROWS.map(([number, code, fault, retryable, httpStatus]) => ({
+  number,
+  code,
+  fault: FAULTS[fault] ?? "bug",
+  retryable: retryable === 1,
+  httpStatus,
+}));
+
+/** Looks an error up by its code or by its number; undefined for one that this build does not know. */
+export function errorInfo(key: ErrorCode | number): ErrorInfo | undefined {
+  return ERRORS.find((error) => error.code === key || error.number === key);
+}
