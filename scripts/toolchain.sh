@@ -266,6 +266,9 @@ fi
 
 # --- 4. where everything is --------------------------------------------------------------------------------------------
 
+# Emscripten's own .js files are CommonJS; without this they would inherit "type": "module" from the checkout around them.
+[ -f "$dir/package.json" ] || echo '{ "type": "commonjs" }' >"$dir/package.json"
+
 # CMake and the Node scripts read these two, so that nobody has to set a variable by hand.
 write_if_changed() {
   local content
