@@ -75,6 +75,7 @@ function(oas_boost_test target)
 endfunction()
 
 # oas_wasm_page(<target> <sources...>): one .mjs + .wasm for page, worker and Service Worker; Node hands it `wasmBinary`.
+# The stack comes first in memory: growing too deep traps there instead of eating the heap.
 function(oas_wasm_page target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE oas_core_flags embind)
@@ -82,7 +83,6 @@ function(oas_wasm_page target)
   target_link_options(${target} PRIVATE
     -sMODULARIZE -sEXPORT_ES6 -sSTRICT --no-entry -sENVIRONMENT=web,worker -sFILESYSTEM=0 -sDYNAMIC_EXECUTION=0
     -sALLOW_MEMORY_GROWTH -sINITIAL_MEMORY=2MB -sMAXIMUM_MEMORY=256MB -sSTACK_SIZE=256KB -Wl,--stack-first
-    # A stack that grows down from the end of the first pages traps instead of eating the heap.
     -sMALLOC=emmalloc -sINCOMING_MODULE_JS_API=wasmBinary,instantiateWasm,locateFile,onAbort
     "-Wl,-Map=$<TARGET_FILE_DIR:${target}>/${target}.map")
 endfunction()
@@ -93,7 +93,8 @@ function(oas_wasm_node target)
   target_link_libraries(${target} PRIVATE oas_core_flags)
   set_target_properties(${target} PROPERTIES SUFFIX .mjs)
   target_link_options(${target} PRIVATE
-    -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=node -sNODERAWFS -sEXIT_RUNTIME -sINVOKE_RUN=0
+    -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=node -sAUTO_JS_LIBRARIES=0 -sAUTO_NATIVE_LIBRARIES=0
+    -sNODERAWFS -sEXIT_RUNTIME -sINVOKE_RUN=0 -lnodefs.js -lnoderawfs.js
     -sEXPORTED_RUNTIME_METHODS=callMain -sALLOW_MEMORY_GROWTH -sINITIAL_MEMORY=16MB -sMAXIMUM_MEMORY=2GB
     -sSTACK_SIZE=1MB -Wl,--stack-first)
 endfunction()
