@@ -82,7 +82,7 @@ ${rows.join("\n")}
 ];
 
 /** The table, in order of number. */
-export const ERRORS: readonly ErrorInfo[] = ROWS.map(([number, code, fault, retryable, httpStatus]) => ({
+export const ERRORS: readonly ErrorInfo[] = /* @__PURE__ */ ROWS.map(([number, code, fault, retryable, httpStatus]) => ({
   number,
   code,
   fault: FAULTS[fault] ?? "bug",

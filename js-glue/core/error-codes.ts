@@ -119,7 +119,7 @@ const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1, number])[] = [
 ];
 
 /** The table, in order of number. */
-export const ERRORS: readonly ErrorInfo[] = ROWS.map(([number, code, fault, retryable, httpStatus]) => ({
+export const ERRORS: readonly ErrorInfo[] = /* @__PURE__ */ ROWS.map(([number, code, fault, retryable, httpStatus]) => ({
   number,
   code,
   fault: FAULTS[fault] ?? "bug",

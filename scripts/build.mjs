@@ -1,0 +1,190 @@
+#!/usr/bin/env node
+// Builds the package: WebAssembly, glue, JavaScript entries, types and the demo, into dist/.
+
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ensureModules, ensureToolchain } from "./lib/ensure.mjs";
+import { nodeEntries, pageEntries, workerEntries } from "./lib/entries.mjs";
+import { withLock } from "./lib/lock.mjs";
+import { buildPreset } from "./lib/native.mjs";
+import { at, capture, die, filesBelow, helpFor, run, say } from "./lib/run.mjs";
+
+const usage = `
+usage: npm run build -- [--no-wasm] [--no-types] [--no-demo]
+
+Assembles dist/. Installs what is missing first; rebuilds only what changed.
+  --no-wasm   keep the WebAssembly that is there
+  --no-types  leave the .d.ts files out
+  --no-demo   leave the demo page out`;
+
+const version = JSON.parse(readFileSync(at("package.json"), "utf8")).version;
+const produced = new Set();
+
+// Unchanged files keep their time stamps, and a reader never meets half a file that did not change.
+function emit(name, content) {
+  const path = at("dist", name);
+  produced.add(name);
+  const bytes = Buffer.from(content);
+  if (existsSync(path) && readFileSync(path).equals(bytes)) return;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, bytes);
+}
+
+function replaceOnce(text, from, to, file) {
+  const parts = text.split(from);
+  if (parts.length !== 2) die(`${file}: expected '${from}' once, found it ${parts.length - 1} times`);
+  return parts.join(to);
+}
+
+// The host always hands the module in. Without its own guesses about where the .wasm lies the glue has no import.meta,
+// so every bundler takes it, and it can stand in a classic script.
+async function emitGlue(name, esbuild) {
+  const file = at(`build/wasm/bin/${name}.mjs`);
+  if (!existsSync(file)) return;
+  const simd = readFileSync(at(`build/wasm-simd/bin/${name}.mjs`), "utf8");
+  let glue = readFileSync(file, "utf8");
+  if (glue !== simd) die(`${name}.mjs differs between the baseline and the SIMD build: one glue must serve both`);
+  glue = replaceOnce(glue, "_scriptName = import.meta.url", '_scriptName = ""', file);
+  glue = replaceOnce(glue, `new URL("${name}.wasm",import.meta.url).href`, `"${name}.wasm"`, file);
+  const { code } = await esbuild.transform(glue, { minify: true, format: "esm", target: "es2022", legalComments: "none" });
+  emit(`${name}.mjs`, code);
+  emit(`${name}.wasm`, readFileSync(at(`build/wasm-simd/bin/${name}.wasm`)));
+  emit(`${name}-base.wasm`, readFileSync(at(`build/wasm/bin/${name}.wasm`)));
+}
+
+async function emitWasm(esbuild) {
+  await emitGlue("core", esbuild);
+  await emitGlue("infer", esbuild);
+  if (existsSync(at("build/wasm/bin/oas.mjs"))) {
+    emit("oas.mjs", readFileSync(at("build/wasm/bin/oas.mjs")));
+    emit("oas.wasm", readFileSync(at("build/wasm/bin/oas.wasm")));
+  }
+}
+
+/** Resolves `#core.mjs` and `#infer.mjs`: a separate lazy file for pages, part of the bundle for workers. */
+export function gluePlugin({ inline, folder = "./" }) {
+  return {
+    name: "glue",
+    setup(build) {
+      build.onResolve({ filter: /^#(core|infer)\.mjs$/ }, ({ path }) =>
+        inline ? { path: at("dist", path.slice(1)) } : { path: folder + path.slice(1), external: true },
+      );
+    },
+  };
+}
+
+async function bundle(esbuild, entries, options) {
+  if (entries.length === 0) return;
+  const result = await esbuild.build({
+    absWorkingDir: at(),
+    entryPoints: entries.map(({ name, source }) => ({ in: source, out: name })),
+    outdir: "dist",
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    legalComments: "none",
+    logLevel: "warning",
+    ...options,
+    define: { __OAS_VERSION__: JSON.stringify(version), ...options.define },
+  });
+  for (const file of result.outputFiles) emit(file.path.slice(at("dist").length + 1), file.contents);
+}
+
+async function emitScripts(esbuild) {
+  const browser = { minify: true, sourcemap: true };
+  await bundle(esbuild, pageEntries(), {
+    ...browser,
+    splitting: true,
+    chunkNames: "chunk-[hash]",
+    plugins: [gluePlugin({ inline: false })],
+    external: ["react", "vue", "svelte", "svelte/*", "onnxruntime-web", "onnxruntime-web/*", "@tensorflow/*"],
+  });
+  const glue = existsSync(at("dist/core.mjs"));
+  if (glue) {
+    await bundle(esbuild, workerEntries(), { ...browser, plugins: [gluePlugin({ inline: true })] });
+    const classic = workerEntries().map(({ name, source }) => ({ name: `${name}.classic`, source }));
+    await bundle(esbuild, classic, {
+      ...browser,
+      format: "iife",
+      plugins: [gluePlugin({ inline: true })],
+      // A classic script has no import.meta; the worker's own address takes its place.
+      define: { "import.meta.url": "self.location.href" },
+    });
+  }
+  await bundle(esbuild, nodeEntries(), {
+    platform: "node",
+    packages: "external",
+    splitting: true,
+    chunkNames: "node-[hash]",
+    loader: { ".sql": "text" },
+    plugins: [gluePlugin({ inline: false })],
+  });
+  // Server-side rendering resolves the `node` condition: the same names, and nothing runs at import.
+  if (pageEntries().some(({ name }) => name === "index")) emit("node.js", 'export * from "./index.js";\n');
+}
+
+// Relative specifiers in .d.ts files name the .js file, whatever the source wrote.
+const specifier = /(from\s+|import\(|import\s+)(["'])(\.{1,2}\/[^"']*?)(?:\.ts|\.js)?\2/g;
+
+function emitTypes() {
+  const folder = at("build/types");
+  rmSync(folder, { recursive: true, force: true });
+  // js-glue/core is in all three; the page's view of it is the one that stays.
+  for (const kind of ["server", "worker", "browser"]) {
+    const config = JSON.parse(readFileSync(at(`tsconfig.${kind}.json`), "utf8"));
+    const folders = config.include.map((pattern) => pattern.split("/**")[0]);
+    if (!folders.some((path) => path.startsWith("js-glue/") && filesBelow(path, (name) => name.endsWith(".ts")).length > 0)) continue;
+    const args = ["-p", `tsconfig.${kind}.json`, "--noEmit", "false", "--declaration", "--emitDeclarationOnly"];
+    args.push("--outDir", folder, "--rootDir", at());
+    const { code, stdout } = capture(at("node_modules/.bin/tsc"), args, { check: false });
+    if (code !== 0) say(`types of js-glue (${kind}) have errors; npm run check shows them all\n${stdout.split("\n")[0]}`);
+  }
+  for (const name of filesBelow("build/types/js-glue", (file) => file.endsWith(".d.ts"))) {
+    const text = readFileSync(at(name), "utf8").replace(specifier, "$1$2$3.js$2");
+    emit(name.replace("build/types/js-glue/", "types/"), text);
+  }
+  for (const { name, source } of [...pageEntries(), ...workerEntries(), ...nodeEntries()]) {
+    if (name === "cli") continue;
+    emit(`${name}.d.ts`, `export * from "./${source.replace("js-glue/", "types/").replace(/\.ts$/, ".js")}";\n`);
+  }
+}
+
+async function emitDemo() {
+  if (!existsSync(at("web/index.html"))) return;
+  await run(at("node_modules/.bin/vite"), ["build", "web", "--outDir", at("dist/demo"), "--emptyOutDir", "--logLevel", "warn"]);
+}
+
+/** Brings dist/ up to date. Other scripts call this before they need the package. */
+export async function build({ wasm = true, types = true, demo = true } = {}) {
+  await ensureModules();
+  if (wasm) await ensureToolchain({ wasm: true });
+  await withLock("dist", async () => {
+    if (wasm) {
+      await buildPreset("wasm");
+      await buildPreset("wasm-simd");
+    }
+    const esbuild = await import("esbuild");
+    produced.clear();
+    await emitWasm(esbuild);
+    await emitScripts(esbuild);
+    if (types) emitTypes();
+    for (const file of filesBelow("dist")) {
+      const name = file.slice("dist/".length);
+      if (!produced.has(name) && !name.startsWith("demo/") && (types || !name.endsWith(".d.ts"))) rmSync(at(file));
+    }
+    if (demo) await emitDemo();
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const args = process.argv.slice(2);
+  helpFor(usage, args);
+  for (const argument of args) if (!["--no-wasm", "--no-types", "--no-demo"].includes(argument)) die(`build: unknown argument '${argument}' (see --help)`, 2);
+  await build({
+    wasm: !args.includes("--no-wasm"),
+    types: !args.includes("--no-types"),
+    demo: !args.includes("--no-demo"),
+  });
+}

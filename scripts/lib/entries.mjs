@@ -1,0 +1,29 @@
+// What the published package consists of. An entry whose source does not exist yet is left out.
+
+import { existsSync } from "node:fs";
+import { at } from "./run.mjs";
+
+/** Loaded by pages; they share chunks, so that two entries of one app carry one copy of the core. */
+const page = [
+  ["index", "js-glue/browser/index.ts"],
+  ["testing", "js-glue/testing/index.ts"],
+  ["runtimes", "js-glue/runtimes/index.ts"],
+  ["react", "js-glue/bindings/react.ts"],
+  ["vue", "js-glue/bindings/vue.ts"],
+  ["svelte", "js-glue/bindings/svelte.ts"],
+];
+
+/** Service Worker: no `import()` there, so everything lands in one file. */
+const worker = [["sw", "js-glue/worker/index.ts"]];
+
+/** Node; npm packages stay imports. */
+const node = [
+  ["server", "js-glue/server/index.ts"],
+  ["cli", "js-glue/server/cli.ts"],
+];
+
+const present = (list) => list.filter(([, source]) => existsSync(at(source))).map(([name, source]) => ({ name, source }));
+
+export const pageEntries = () => present(page);
+export const workerEntries = () => present(worker);
+export const nodeEntries = () => present(node);
