@@ -47,7 +47,12 @@ async function emitGlue(name, esbuild) {
   if (glue !== simd) die(`${name}.mjs differs between the baseline and the SIMD build: one glue must serve both`);
   glue = replaceOnce(glue, "_scriptName = import.meta.url", '_scriptName = ""', file);
   glue = replaceOnce(glue, `new URL("${name}.wasm",import.meta.url).href`, `"${name}.wasm"`, file);
-  const { code } = await esbuild.transform(glue, { minify: true, format: "esm", target: "es2022", legalComments: "none" });
+  const { code } = await esbuild.transform(glue, {
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    legalComments: "none",
+  });
   emit(`${name}.mjs`, code);
   emit(`${name}.wasm`, readFileSync(at(`build/wasm-simd/bin/${name}.wasm`)));
   emit(`${name}-base.wasm`, readFileSync(at(`build/wasm/bin/${name}.wasm`)));
@@ -135,11 +140,17 @@ function emitTypes() {
   for (const kind of ["server", "worker", "browser"]) {
     const config = JSON.parse(readFileSync(at(`tsconfig.${kind}.json`), "utf8"));
     const folders = config.include.map((pattern) => pattern.split("/**")[0]);
-    if (!folders.some((path) => path.startsWith("js-glue/") && filesBelow(path, (name) => name.endsWith(".ts")).length > 0)) continue;
+    if (
+      !folders.some(
+        (path) => path.startsWith("js-glue/") && filesBelow(path, (name) => name.endsWith(".ts")).length > 0,
+      )
+    )
+      continue;
     const args = ["-p", `tsconfig.${kind}.json`, "--noEmit", "false", "--declaration", "--emitDeclarationOnly"];
     args.push("--outDir", folder, "--rootDir", at());
     const { code, stdout } = capture(at("node_modules/.bin/tsc"), args, { check: false });
-    if (code !== 0) say(`types of js-glue (${kind}) have errors; npm run check shows them all\n${stdout.split("\n")[0]}`);
+    if (code !== 0)
+      say(`types of js-glue (${kind}) have errors; npm run check shows them all\n${stdout.split("\n")[0]}`);
   }
   for (const name of filesBelow("build/types/js-glue", (file) => file.endsWith(".d.ts"))) {
     const text = readFileSync(at(name), "utf8").replace(specifier, "$1$2$3.js$2");
@@ -153,7 +164,15 @@ function emitTypes() {
 
 async function emitDemo() {
   if (!existsSync(at("web/index.html"))) return;
-  await run(at("node_modules/.bin/vite"), ["build", "web", "--outDir", at("dist/demo"), "--emptyOutDir", "--logLevel", "warn"]);
+  await run(at("node_modules/.bin/vite"), [
+    "build",
+    "web",
+    "--outDir",
+    at("dist/demo"),
+    "--emptyOutDir",
+    "--logLevel",
+    "warn",
+  ]);
 }
 
 /** Brings dist/ up to date. Other scripts call this before they need the package. */
@@ -181,7 +200,9 @@ export async function build({ wasm = true, types = true, demo = true } = {}) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);
   helpFor(usage, args);
-  for (const argument of args) if (!["--no-wasm", "--no-types", "--no-demo"].includes(argument)) die(`build: unknown argument '${argument}' (see --help)`, 2);
+  for (const argument of args)
+    if (!["--no-wasm", "--no-types", "--no-demo"].includes(argument))
+      die(`build: unknown argument '${argument}' (see --help)`, 2);
   await build({
     wasm: !args.includes("--no-wasm"),
     types: !args.includes("--no-types"),

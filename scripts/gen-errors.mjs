@@ -19,7 +19,8 @@ const faults = {
   environment: "Network, storage or the browser failed",
   bug: "The library broke one of its own rules",
 };
-const line_shape = /^OAS_ERROR\((\d+), (k[A-Z]\w*), "([a-z][a-z0-9_]*)", (\w+), (true|false), (\d{3}), "((?:[^"\\]|\\.)*)"\)$/;
+const line_shape =
+  /^OAS_ERROR\((\d+), (k[A-Z]\w*), "([a-z][a-z0-9_]*)", (\w+), (true|false), (\d{3}), "((?:[^"\\]|\\.)*)"\)$/;
 
 const header = `// Made from ${table} by scripts/gen-errors.mjs. Do not edit.\n`;
 
@@ -31,7 +32,8 @@ export function readErrors() {
     .forEach((text, index) => {
       if (!text.startsWith("OAS_ERROR")) return;
       const match = line_shape.exec(text);
-      if (!match) die(`${table}:${index + 1}: not OAS_ERROR(number, kName, "snake_code", fault, retryable, status, "Sentence.")`);
+      if (!match)
+        die(`${table}:${index + 1}: not OAS_ERROR(number, kName, "snake_code", fault, retryable, status, "Sentence.")`);
       const [, number, name, code, fault, retryable, status, sentence] = match;
       if (!(fault in faults)) die(`${table}:${index + 1}: unknown fault '${fault}'`);
       errors.push({
@@ -45,8 +47,10 @@ export function readErrors() {
       });
     });
   for (const [index, error] of errors.entries()) {
-    if (index > 0 && error.number <= errors[index - 1].number) die(`${table}: ${error.number} is out of order or used twice`);
-    if (errors.some((other) => other !== error && other.code === error.code)) die(`${table}: ${error.code} is used twice`);
+    if (index > 0 && error.number <= errors[index - 1].number)
+      die(`${table}: ${error.number} is out of order or used twice`);
+    if (errors.some((other) => other !== error && other.code === error.code))
+      die(`${table}: ${error.code} is used twice`);
   }
   return errors;
 }
@@ -119,9 +123,19 @@ function markdown(errors) {
   for (const [fault, meaning] of Object.entries(faults)) {
     const rows = errors.filter((error) => error.fault === fault);
     if (rows.length === 0) continue;
-    parts.push("", `## ${fault}`, "", `${meaning}.`, "", "| code | number | HTTP | retry | meaning |", "| --- | --- | --- | --- | --- |");
+    parts.push(
+      "",
+      `## ${fault}`,
+      "",
+      `${meaning}.`,
+      "",
+      "| code | number | HTTP | retry | meaning |",
+      "| --- | --- | --- | --- | --- |",
+    );
     for (const error of rows) {
-      parts.push(`| \`${error.code}\` | ${error.number} | ${error.status} | ${error.retryable ? "yes" : "no"} | ${cell(error.sentence)} |`);
+      parts.push(
+        `| \`${error.code}\` | ${error.number} | ${error.status} | ${error.retryable ? "yes" : "no"} | ${cell(error.sentence)} |`,
+      );
     }
   }
   return `${parts.join("\n")}\n`;

@@ -22,7 +22,8 @@ const node = [
   ["cli", "js-glue/server/cli.ts"],
 ];
 
-const present = (list) => list.filter(([, source]) => existsSync(at(source))).map(([name, source]) => ({ name, source }));
+const present = (list) =>
+  list.filter(([, source]) => existsSync(at(source))).map(([name, source]) => ({ name, source }));
 
 export const pageEntries = () => present(page);
 export const workerEntries = () => present(worker);

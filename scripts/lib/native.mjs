@@ -21,7 +21,9 @@ export function buildPreset(preset, targets = [], { show = false } = {}) {
     } else {
       const plan = capture("cmake", [...args, "--", "-n"], { check: false });
       // Looking for new files is a step of its own that always runs.
-      const steps = plan.stdout.split("\n").filter((line) => line.startsWith("[") && !line.includes("globbed directories"));
+      const steps = plan.stdout
+        .split("\n")
+        .filter((line) => line.startsWith("[") && !line.includes("globbed directories"));
       if (steps.length > 0) say(`building ${preset} ${targets.join(" ")}`.trimEnd());
       capture("cmake", args);
     }

@@ -13,5 +13,4 @@ export interface GlueOptions {
 export type GlueModule = Record<string, unknown>;
 
 declare function create(options: GlueOptions): Promise<GlueModule>;
-// biome-ignore lint/style/noDefaultExport: Emscripten's output has this shape.
 export default create;
