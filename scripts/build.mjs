@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Builds the package: WebAssembly, glue, JavaScript entries, types and the demo, into dist/.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureModules, ensureToolchain } from "./lib/ensure.mjs";
@@ -162,17 +162,20 @@ function emitTypes() {
   }
 }
 
+// The demo is made from web/ and from the entries it imports; nothing else makes it stale.
+function demoIsFresh() {
+  const made = at("dist/demo/index.html");
+  if (!existsSync(made)) return false;
+  const time = statSync(made).mtimeMs;
+  const inputs = [...filesBelow("web"), ...filesBelow("dist", (name) => /^dist\/[^/]+\.(js|mjs|wasm)$/.test(name))];
+  return inputs.every((name) => statSync(at(name)).mtimeMs < time);
+}
+
 async function emitDemo() {
-  if (!existsSync(at("web/index.html"))) return;
-  await run(at("node_modules/.bin/vite"), [
-    "build",
-    "web",
-    "--outDir",
-    at("dist/demo"),
-    "--emptyOutDir",
-    "--logLevel",
-    "warn",
-  ]);
+  if (!existsSync(at("web/index.html")) || demoIsFresh()) return;
+  const args = ["build", "web", "--outDir", at("dist/demo"), "--emptyOutDir", "--logLevel", "warn"];
+  // Standard output belongs to whoever called for the build.
+  await run(at("node_modules/.bin/vite"), args, { stdio: ["ignore", 2, "inherit"] });
 }
 
 /** Brings dist/ up to date. Other scripts call this before they need the package. */

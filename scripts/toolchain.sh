@@ -104,7 +104,7 @@ if have apt-get && have dpkg-query; then
     nlohmann-json3-dev libboost-test-dev ca-certificates git python3 patchelf)
   [ "$want_browser" = 1 ] && wanted+=(chromium fonts-dejavu-core)
   # The distribution's service scripts would start a database at boot; the tests start their own and leave that one alone.
-  [ "$want_databases" = 1 ] && wanted+=(postgresql redis-server)
+  [ "$want_databases" = 1 ] && wanted+=(postgresql redis-server procps)
   install_packages "${wanted[@]}"
 else
   require_commands cmake ninja clang++-19 clang-format-19 python3 git
