@@ -15,7 +15,7 @@ usage: npm test -- [step...]
 
 Runs every step, or the named ones, and goes on after a failure; installs what is missing first. Output of each step goes
 to build/test/<step>.log and, when it fails, to the screen.
-steps: build check native asan gcc js browser prove
+steps: build check native asan gcc fuzz js browser prove
   prove:<claim>  one claim, quick`;
 
 const args = process.argv.slice(2);
@@ -45,13 +45,16 @@ function program(command, argv, { env = {} } = {}) {
 
 const count = (output, pattern) => Number(pattern.exec(output)?.[1] ?? 0);
 
-// Closing lines: "100% tests passed, 0 tests failed out of 7" and "i pass 12".
+// Closing lines: "100% tests passed, 0 tests failed out of 7" (ctest), "i pass 12" (Node), "7 passed, 0 failed" (ours).
 function countTests(output) {
   const ctest = /(\d+) tests? failed out of (\d+)/.exec(output);
   const failed = ctest ? Number(ctest[1]) : 0;
   return {
-    passed: (ctest ? Number(ctest[2]) - failed : 0) + count(output, /^\W*pass (\d+)$/m),
-    failed: failed + count(output, /^\W*fail (\d+)$/m),
+    passed:
+      (ctest ? Number(ctest[2]) - failed : 0) +
+      count(output, /^\W*pass (\d+)$/m) +
+      count(output, /^(\d+) passed, \d+ failed$/m),
+    failed: failed + count(output, /^\W*fail (\d+)$/m) + count(output, /^\d+ passed, (\d+) failed$/m),
     skipped: count(output, /^\W*skipped (\d+)$/m),
   };
 }
@@ -59,6 +62,41 @@ function countTests(output) {
 async function ctest(preset) {
   await buildPreset(preset);
   return program("ctest", ["--preset", preset, "--no-tests=ignore", "-j", "2"]);
+}
+
+const fuzz_seconds = 5; // for each decoder; the programs in build/fuzz/bin run for as long as one likes
+
+/** A short run of every fuzz target over its corpus: enough to see a decoder that a change broke. */
+async function fuzz() {
+  const targets = filesBelow("tests/fuzz", (name) => /\/fuzz_\w+\.cc$/.test(name)).map((name) =>
+    name.split("/").pop().slice(0, -".cc".length),
+  );
+  if (targets.length === 0) return nothing;
+  const folder = await buildPreset("fuzz");
+  const results = [];
+  for (const target of targets) {
+    const corpus = at("tests/fuzz/corpus", target.replace("fuzz_", ""));
+    const work = at("build/fuzz/corpus", target);
+    mkdirSync(work, { recursive: true });
+    const limits = [
+      `-max_total_time=${fuzz_seconds}`,
+      "-seed=1",
+      "-max_len=65536",
+      "-rss_limit_mb=2048",
+      "-print_final_stats=1",
+    ];
+    results.push(
+      await program(`${folder}/${target}`, [
+        ...limits,
+        `-artifact_prefix=${work}-`,
+        work,
+        ...(existsSync(corpus) ? [corpus] : []),
+      ]),
+    );
+  }
+  const failed = results.filter(({ code }) => code !== 0).length;
+  const output = results.map((result) => result.output).join("");
+  return { code: failed === 0 ? 0 : 1, output: `${output}${results.length - failed} passed, ${failed} failed\n` };
 }
 
 const hasTests = (folder) => filesBelow(folder, (name) => name.endsWith(".test.ts")).length > 0;
@@ -90,6 +128,7 @@ const steps = {
   native: () => ctest("native"),
   asan: () => ctest("asan"),
   gcc: () => ctest("native-gcc"),
+  fuzz,
   js: () =>
     hasTests("tests/glue") || hasTests("tests/server")
       ? program(at("scripts/pg-test.sh"), ["--", process.execPath, at("scripts/test-js.mjs")])

@@ -29,6 +29,20 @@ function(oas_sources variable pattern)
   set(${variable} "${found}" PARENT_SCOPE)
 endfunction()
 
+# oas_program_sources(<variable> <pattern>): like oas_sources, but nothing as long as none of the files has a main.
+function(oas_program_sources variable pattern)
+  oas_sources(found "${pattern}")
+  foreach(source IN LISTS found)
+    file(STRINGS "${source}" hit REGEX "^(int|auto) main\\(" LIMIT_COUNT 1)
+    if(hit)
+      set(${variable} "${found}" PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${found})
+  set(${variable} "" PARENT_SCOPE)
+endfunction()
+
 # oas_module(<folder of src/> <modules it may use...>) makes oas_<folder> and its twin oas_<folder>_sim.
 #
 # The twin holds the places where the simulator may inject a fault or switch a mutant on (OAS_SIM); only the simulator

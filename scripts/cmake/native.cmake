@@ -18,7 +18,7 @@ if(golden_sources)
   target_link_libraries(golden PRIVATE oas_core_flags oas_engine oas_infer oas_json)
 endif()
 
-oas_sources(train_sources "models/train/*.cc")
+oas_program_sources(train_sources "models/train/*.cc")
 if(train_sources)
   add_executable(train ${train_sources})
   target_link_libraries(train PRIVATE oas_flags oas_infer oas_json)
