@@ -105,14 +105,21 @@ function(oas_wasm_page target)
     "-Wl,-Map=$<TARGET_FILE_DIR:${target}>/${target}.map")
 endfunction()
 
-# oas_wasm_node(<target> <sources...>): a command-line program for Node, with its files, arguments and exit code.
-function(oas_wasm_node target)
+# oas_wasm_program(<target> <node|web> <sources...>): a command-line program, called by `callMain(arguments)`.
+#   node  the files, standard input and exit code of the process
+#   web   for a page or worker: files in memory, reached through `FS`; output through the options `print` and `printErr`
+function(oas_wasm_program target host)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE oas_core_flags)
   set_target_properties(${target} PROPERTIES SUFFIX .mjs)
   target_link_options(${target} PRIVATE
-    -sMODULARIZE -sEXPORT_ES6 -sENVIRONMENT=node -sAUTO_JS_LIBRARIES=0 -sAUTO_NATIVE_LIBRARIES=0
-    -sNODERAWFS -sEXIT_RUNTIME -sINVOKE_RUN=0 -lnodefs.js -lnoderawfs.js
-    -sEXPORTED_RUNTIME_METHODS=callMain -sALLOW_MEMORY_GROWTH -sINITIAL_MEMORY=16MB -sMAXIMUM_MEMORY=2GB
-    -sSTACK_SIZE=1MB -Wl,--stack-first)
+    -sMODULARIZE -sEXPORT_ES6 -sAUTO_JS_LIBRARIES=0 -sAUTO_NATIVE_LIBRARIES=0 -sINVOKE_RUN=0 -sEXIT_RUNTIME
+    -sALLOW_MEMORY_GROWTH -sINITIAL_MEMORY=16MB -sMAXIMUM_MEMORY=2GB -sSTACK_SIZE=1MB -Wl,--stack-first)
+  if(host STREQUAL "node")
+    target_link_options(${target} PRIVATE
+      -sENVIRONMENT=node -sNODERAWFS -lnodefs.js -lnoderawfs.js -sEXPORTED_RUNTIME_METHODS=callMain)
+  else()
+    target_link_options(${target} PRIVATE
+      -sENVIRONMENT=web,worker -sDYNAMIC_EXECUTION=0 -sFORCE_FILESYSTEM -sEXPORTED_RUNTIME_METHODS=callMain,FS)
+  endif()
 endfunction()
