@@ -57,7 +57,7 @@ await build({
   plugins: [gluePlugin({ inline: false, folder: pathToFileURL(at("dist/")).href })],
 });
 const files = tests.map((name) => `${out}/${name.replace(/\.ts$/, ".js")}`);
-const flags = ["--enable-source-maps", "--test", "--test-reporter=spec", ...extra];
+const flags = ["--enable-source-maps", "--test", "--test-reporter=spec", "--test-timeout=180000", ...extra];
 process.exitCode = await run(process.execPath, [...flags, ...files], {
   check: false,
   env: { OAS_ROOT: at(), OAS_TEST_BUILD: out },

@@ -24,22 +24,48 @@ helpFor(usage, args);
 const totals = { passed: 0, failed: 0, skipped: 0 };
 mkdirSync(at("build/test"), { recursive: true });
 
-/** Runs a program; its output is kept, and counted by the closing lines of ctest and of Node's runner. */
-function program(command, argv, { env = {} } = {}) {
+const step_minutes_max = 12; // a hanging test must not hang the whole run
+
+const groups = new Set();
+function endGroup(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (error.code !== "ESRCH") throw error; // it had ended by itself
+  }
+}
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    for (const pid of groups) endGroup(pid, signal);
+    process.exit(130);
+  });
+}
+
+/** Runs a program in a process group of its own; its output is kept, and what it started ends with it. */
+function program(command, argv) {
   return new Promise((resolve) => {
     let output = "";
-    const child = spawn(command, argv, {
-      cwd: root,
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(command, argv, { cwd: root, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    if (child.pid) groups.add(child.pid);
+    const timer = setTimeout(() => {
+      output += `\nstopped after ${step_minutes_max} minutes\n`;
+      endGroup(child.pid, "SIGKILL");
+    }, step_minutes_max * 60_000);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => {
         output += text;
       });
     }
-    child.on("error", (error) => resolve({ code: 127, output: `${output}${error.message}\n` }));
-    child.on("close", (code) => resolve({ code: code ?? 1, output }));
+    const done = (code) => {
+      clearTimeout(timer);
+      groups.delete(child.pid);
+      resolve({ code, output });
+    };
+    child.on("error", (error) => {
+      output += `${error.message}\n`;
+      done(127);
+    });
+    child.on("close", (code) => done(code ?? 1));
   });
 }
 
@@ -61,7 +87,7 @@ function countTests(output) {
 
 async function ctest(preset) {
   await buildPreset(preset);
-  return program("ctest", ["--preset", preset, "--no-tests=ignore", "-j", "2"]);
+  return program("ctest", ["--preset", preset, "--no-tests=ignore", "--timeout", "300", "-j", "2"]);
 }
 
 const fuzz_seconds = 5; // for each decoder; the programs in build/fuzz/bin run for as long as one likes
