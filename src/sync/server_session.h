@@ -1,0 +1,132 @@
+// One sync request at the server, without I/O: what must be read, what to do with each event, what to write, what to
+// answer. The host runs it inside one database transaction; the simulator drives the same object.
+//
+//   opened --rows--> planned --outcomes--> done          any error ends it; nothing was written by us
+//
+// Exactly once: the watermark (sequence, rolling hash) of a stream moves in the transaction of the effects. Numbers at
+// or below it are duplicates if the hash agrees, whatever the batch they come in.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/types.h"
+#include "sync/messages.h"
+#include "wire/event.h"
+
+namespace oas::sync {
+
+// What the session must know of one stream. `hashes_at` lists positions whose per-event hash it wants if kept there
+// (the client's stored watermark, the ends of pushed segments); verdicts in (stored, ...] ascending, at most kVerdictsMax + 1.
+struct StreamNeed {
+  StreamId stream;
+  Sequence stored;
+  std::vector<Sequence> hashes_at;
+};
+
+struct VoidRow {
+  Sequence from;
+  Sequence to;
+  VoidReason reason{};
+  bool recovered{};
+};
+
+struct StreamRow {
+  StreamId stream;
+  Watermark mark;  // {0, 0} for a stream never seen
+  std::vector<Watermark> hashes;  // those of hashes_at that are kept
+  std::vector<Verdict> verdicts;  // > stored, ascending
+  std::vector<VoidRow> voids;     // overlapping the pushed numbers
+};
+
+struct DeferredRow {
+  EventId event;
+  std::uint32_t entity{};       // 0 = belongs to none
+  std::vector<EventId> after;   // open dependencies
+};
+
+struct Rows {
+  std::vector<StreamRow> streams;    // every stream of needs(), in that order
+  std::vector<DeferredRow> deferred; // all of the device, oldest first; at most kDeferredPerDeviceMax
+  std::vector<LateVerdict> late;     // of the device, number > late_seen, ascending, at most kVerdictsMax
+};
+
+// One event to hand to the application, in order. Views into the session's own memory.
+struct PlannedEvent {
+  EventId id;
+  RollingHash hash;
+  wire::EventView event;
+  bool recovered{};  // fills a void(lost) range
+  bool run{};        // false = store as deferred without running it: `after` is open, or its entity waits
+  std::vector<EventId> after;
+};
+
+// What the application (or the store: dedupe, replaces) said.
+struct Outcome {
+  VerdictKind kind{};  // kApplied, kRejected, kDeferred, kDuplicate
+  std::uint16_t code{};
+};
+
+struct StreamWrite {
+  StreamId stream;
+  Watermark before;  // compare-and-set against the row read; a miss means another push won: start again
+  Watermark after;
+};
+struct VoidWrite {
+  VoidRange range;
+};
+
+// Everything the transaction must write besides the effects. Deferred events are stored with their bytes.
+struct Writes {
+  std::vector<StreamWrite> streams;
+  std::vector<std::uint32_t> events;    // indices into planned(): rows for the inbox, verdict in outcomes order
+  std::vector<VoidWrite> voids;
+  std::vector<EventId> recovered;       // numbers of void(lost) ranges that have come after all
+};
+
+struct ReplyContext {
+  Incarnation incarnation;
+  Millis server_time;
+  Millis horizon;
+  std::uint32_t credit{};
+  std::uint32_t retry_after_ms{};
+};
+
+class ServerSession {
+ public:
+  // Opens every frame, segment and row, checks all JSON, and computes the rolling hashes. The bytes are copied.
+  // Errors: those of read_request and open_segment for the request as a whole; a segment whose checksum holds but whose
+  // body does not decode only marks its stream kUndecodable.
+  static Result<ServerSession> open(ByteView request);
+
+  [[nodiscard]] DeviceId device() const;
+  [[nodiscard]] std::uint64_t late_seen() const;
+  [[nodiscard]] const std::vector<StreamNeed>& needs() const;
+
+  // Decides every stream against its row. Pure: calling it again with other rows starts over (lost race).
+  Result<void> plan(Rows rows);
+  [[nodiscard]] const std::vector<PlannedEvent>& planned() const;
+
+  // `outcomes` answers planned() one by one; an event with run = false gets kDeferred. A later event of the same entity
+  // as one that came back kDeferred must not be run by the host either: ask `still_runs(i)` before each.
+  [[nodiscard]] bool still_runs(std::uint32_t index) const;
+  void outcome(std::uint32_t index, Outcome outcome);
+  [[nodiscard]] Writes writes() const;
+
+  // The whole frame to send. Names only what `writes` made true.
+  [[nodiscard]] Bytes reply(const ReplyContext& context) const;
+
+  ServerSession(ServerSession&&) noexcept;
+  ServerSession& operator=(ServerSession&&) noexcept;
+  ~ServerSession();
+
+ private:
+  struct Impl;
+  explicit ServerSession(Impl* impl);
+  Impl* impl_;
+};
+
+}  // namespace oas::sync
