@@ -6,7 +6,7 @@
 // varint size, bytes, varint count, varint gaps between ascending buckets.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { UNICODE_VERSION, simpleLower } from "./models-unicode.mjs";
+import { simpleLower, UNICODE_VERSION } from "./models-unicode.mjs";
 
 const target = fileURLToPath(new URL("../tests/golden/infer_ngram_v1.bin", import.meta.url));
 const encoder = new TextEncoder();
@@ -90,12 +90,52 @@ export function buckets(bytes, { log2, min, max }) {
 /** Deterministic texts: fixed hard ones, then mixtures drawn from scripts that stress every branch. */
 function texts() {
   const fixed = [
-    "", " ", "a", "'", "''", "don't stop", "Hello, World!", "ÀÉÎõü ŸΣΊΑΣ", "İstanbul IĞDIR ıi", "STRASSE straße ẞ", "ﬁne ﬂag",
-    "e\u0301cole Ecole\u0301", "日本語のテキスト", "中文，标点。", "한국어 문장", "שלום עולם", "مرحبا بالعالم ١٢٣", "हिन्दी में", "ไทย", "👍🏽 👩‍👩‍👧‍👦 🇩🇪",
-    "a\u200db a\u00adb", "\ufeffbom", "\u0000nul\u0000", "tab\tnew\nline\r\u0085\u2028\u2029\u3000end", "x".repeat(200), "…—–“”", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐐀𐐁 𞤀",
-    "\ud800 lone \udfff", "1st 2nd 3.14 -5", "A".repeat(9_999) + "é tail", "word ".repeat(2_100), "é".repeat(5_001), "ab😀".repeat(1_700),
+    "",
+    " ",
+    "a",
+    "'",
+    "''",
+    "don't stop",
+    "Hello, World!",
+    "ÀÉÎõü ŸΣΊΑΣ",
+    "İstanbul IĞDIR ıi",
+    "STRASSE straße ẞ",
+    "ﬁne ﬂag",
+    "e\u0301cole Ecole\u0301",
+    "日本語のテキスト",
+    "中文，标点。",
+    "한국어 문장",
+    "שלום עולם",
+    "مرحبا بالعالم ١٢٣",
+    "हिन्दी में",
+    "ไทย",
+    "👍🏽 👩‍👩‍👧‍👦 🇩🇪",
+    "a\u200db a\u00adb",
+    "\ufeffbom",
+    "\u0000nul\u0000",
+    "tab\tnew\nline\r\u0085\u2028\u2029\u3000end",
+    "x".repeat(200),
+    "…—–“”",
+    "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐐀𐐁 𞤀",
+    "\ud800 lone \udfff",
+    "1st 2nd 3.14 -5",
+    "A".repeat(9_999) + "é tail",
+    "word ".repeat(2_100),
+    "é".repeat(5_001),
+    "ab😀".repeat(1_700),
   ].map((text) => encoder.encode(text));
-  const raw = [[0xff], [0xc3], [0xc3, 0x28], [0xe2, 0x82], [0xed, 0xa0, 0x80], [0xf0, 0x9f, 0x92], [0xf4, 0x90, 0x80, 0x80], [0xc0, 0x80], [0x61, 0x80, 0x62], [0xe0, 0x80, 0x80, 0x41]];
+  const raw = [
+    [0xff],
+    [0xc3],
+    [0xc3, 0x28],
+    [0xe2, 0x82],
+    [0xed, 0xa0, 0x80],
+    [0xf0, 0x9f, 0x92],
+    [0xf4, 0x90, 0x80, 0x80],
+    [0xc0, 0x80],
+    [0x61, 0x80, 0x62],
+    [0xe0, 0x80, 0x80, 0x41],
+  ];
   const out = [...fixed, ...raw.map((bytes) => Uint8Array.from(bytes))];
   let state = 2_463_534_242;
   const below = (bound) => {
@@ -104,11 +144,32 @@ function texts() {
     state ^= state << 5;
     return (state >>> 0) % bound;
   };
-  const ranges = [[0x20, 0x7e], [0x61, 0x7a], [0x41, 0x5a], [0xa0, 0x24f], [0x370, 0x52f], [0x5d0, 0x6ff], [0x900, 0xdff], [0x10a0, 0x13ff], [0x1c80, 0x1fff], [0x2000, 0x206f], [0x2c00, 0x2e5d], [0x3000, 0x30ff], [0xa640, 0xa7ff], [0xff00, 0xffef], [0x10400, 0x104ff], [0x1e900, 0x1e95f], [0x1f300, 0x1f64f], [0xe0100, 0xe01ef], [0, 0x10ffff]];
+  const ranges = [
+    [0x20, 0x7e],
+    [0x61, 0x7a],
+    [0x41, 0x5a],
+    [0xa0, 0x24f],
+    [0x370, 0x52f],
+    [0x5d0, 0x6ff],
+    [0x900, 0xdff],
+    [0x10a0, 0x13ff],
+    [0x1c80, 0x1fff],
+    [0x2000, 0x206f],
+    [0x2c00, 0x2e5d],
+    [0x3000, 0x30ff],
+    [0xa640, 0xa7ff],
+    [0xff00, 0xffef],
+    [0x10400, 0x104ff],
+    [0x1e900, 0x1e95f],
+    [0x1f300, 0x1f64f],
+    [0xe0100, 0xe01ef],
+    [0, 0x10ffff],
+  ];
   while (out.length < 1_000) {
     const [low, high] = ranges[below(ranges.length)];
     let text = "";
-    for (let left = 1 + below(24); left > 0; left--) text += below(6) === 0 ? " " : String.fromCodePoint(low + below(high - low + 1));
+    for (let left = 1 + below(24); left > 0; left--)
+      text += below(6) === 0 ? " " : String.fromCodePoint(low + below(high - low + 1));
     const bytes = encoder.encode(text);
     if (below(10) === 0 && bytes.length > 1) bytes[below(bytes.length)] = 0x80 + below(128);
     out.push(bytes);
@@ -124,7 +185,12 @@ export function golden() {
   };
   const all = texts();
   out.push(all.length & 255, all.length >> 8, 0, 0);
-  const params = [{ log2: 13, min: 3, max: 4 }, { log2: 14, min: 3, max: 5 }, { log2: 18, min: 2, max: 6 }, { log2: 4, min: 3, max: 3 }];
+  const params = [
+    { log2: 13, min: 3, max: 4 },
+    { log2: 14, min: 3, max: 5 },
+    { log2: 18, min: 2, max: 6 },
+    { log2: 4, min: 3, max: 3 },
+  ];
   all.forEach((bytes, i) => {
     const { log2, min, max } = params[i % params.length];
     out.push(log2, min, max);
