@@ -45,7 +45,7 @@ void embedding_bag(const Tensor& rows, const Tensor& scale, std::span<const std:
   for (std::uint32_t i = 0; i < cols; ++i) out[i] = 0.0f;
   if (buckets.empty()) return;
   for (const std::uint32_t bucket : buckets) {
-    const float k = half_to_float(u16_at(scale, bucket));
+    const float k = scale_from_code(scale.data[bucket]);
     const std::uint8_t* row = rows.data + tensor_bytes(rows.dtype, std::uint64_t{bucket} * cols);
     if (rows.dtype == DType::kI8) {
       add_i8(k, reinterpret_cast<const std::int8_t*>(row), out, cols);

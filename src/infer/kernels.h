@@ -12,7 +12,7 @@
 
 namespace oas::infer {
 
-// out = sum over `buckets` of scale * row, times 1 / sqrt(count). `rows` is i8 or i4, `scale` f16.
+// out = sum over `buckets` of scale * row, times 1 / sqrt(count). `rows` is i8 or i4, `scale` u8 codes.
 void embedding_bag(const Tensor& rows, const Tensor& scale, std::span<const std::uint32_t> buckets, float* out);
 
 // i8 weights with a scale a row: the input is rounded to 16 bits once, then all products are integers.

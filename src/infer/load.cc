@@ -11,8 +11,21 @@ namespace {
 
 // `detail` of kMalformed: which check refused the file.
 enum Refusal : std::uint64_t {
-  kMagic = 1, kLayout, kKind, kLabelCount, kTensorShape, kTensorPlace, kNotFinite, kUnknownOp, kOpOrder, kOpShape, kOpNumber,
-  kTree, kIds, kViewGroups, kPadding,
+  kMagic = 1,
+  kLayout,
+  kKind,
+  kLabelCount,
+  kTensorShape,
+  kTensorPlace,
+  kNotFinite,
+  kUnknownOp,
+  kOpOrder,
+  kOpShape,
+  kOpNumber,
+  kTree,
+  kIds,
+  kViewGroups,
+  kPadding,
 };
 
 std::unexpected<Error> refuse(Refusal why) { return fail(ErrorCode::kMalformed, why); }
@@ -41,7 +54,8 @@ Result<Layout> read_layout(ByteView file) {
   OAS_TRY([[maybe_unused]] const ByteView recipe, in.raw(32));
   OAS_TRY(const std::uint64_t reserved, in.u64());
   if (flags != 0 || reserved != 0) return refuse(kLayout);
-  if (layout.header > kModelHeaderBytesMax || layout.meta > kModelHeaderBytesMax) return fail(ErrorCode::kLimit, kModelHeaderBytesMax);
+  if (layout.header > kModelHeaderBytesMax || layout.meta > kModelHeaderBytesMax)
+    return fail(ErrorCode::kLimit, kModelHeaderBytesMax);
   const std::uint64_t text_end = std::uint64_t{kFixedBytes} + layout.header + layout.meta;
   const std::uint64_t aligned = (text_end + kTensorAlign - 1) / kTensorAlign * kTensorAlign;
   if (layout.blob_at != aligned) return refuse(kLayout);
@@ -131,7 +145,8 @@ bool shape_is(const Tensor& tensor, DType dtype, std::uint64_t rows, std::uint64
 constexpr std::uint32_t kNodeBytes = 12;
 
 Result<void> check_forest(const Tensor& nodes, const Tensor& roots, std::uint32_t width) {
-  if (nodes.dtype != DType::kU8 || nodes.cols != kNodeBytes || roots.dtype != DType::kU16 || roots.cols != 1) return refuse(kOpShape);
+  if (nodes.dtype != DType::kU8 || nodes.cols != kNodeBytes || roots.dtype != DType::kU16 || roots.cols != 1)
+    return refuse(kOpShape);
   if (nodes.rows > 65'535) return fail(ErrorCode::kLimit, 65'535);
   std::vector<std::uint8_t> depth(nodes.rows, 0);
   for (std::uint32_t i = 0; i < nodes.rows; ++i) {
@@ -230,7 +245,10 @@ class OpReader {
     if (state.kind != State::kBuckets) return refuse(kOpOrder);
     if (rows->dtype != DType::kI8 && rows->dtype != DType::kI4) return refuse(kOpShape);
     if (rows->rows != state.width || rows->cols > kModelWidthMax || rows->cols % 4 != 0) return refuse(kOpShape);
-    if (!shape_is(*scale, DType::kF16, state.width, 1)) return refuse(kOpShape);
+    if (!shape_is(*scale, DType::kU8, state.width, 1)) return refuse(kOpShape);
+    for (std::uint32_t i = 0; i < state.width; ++i) {
+      if (scale->data[i] >= kScaleCodes) return refuse(kNotFinite);
+    }
     state = {State::kValues, rows->cols};
     return {};
   }
@@ -241,10 +259,12 @@ class OpReader {
     OAS_TRY(const Tensor* bias, tensor(op, 2));
     if (state.kind != State::kValues) return refuse(kOpOrder);
     if (weights->dtype != DType::kI8 && weights->dtype != DType::kF32) return refuse(kOpShape);
-    if (weights->cols != state.width || state.width > kModelWidthMax || weights->rows > kModelLabelsMax) return refuse(kOpShape);
+    if (weights->cols != state.width || state.width > kModelWidthMax || weights->rows > kModelLabelsMax)
+      return refuse(kOpShape);
     // An f32 layer needs no scale and names the bias twice.
     const bool scaled = weights->dtype == DType::kI8;
-    if (scaled ? !shape_is(*scale, DType::kF32, weights->rows, 1) : op.tensors[1] != op.tensors[2]) return refuse(kOpShape);
+    if (scaled ? !shape_is(*scale, DType::kF32, weights->rows, 1) : op.tensors[1] != op.tensors[2])
+      return refuse(kOpShape);
     if (!shape_is(*bias, DType::kF32, weights->rows, 1)) return refuse(kOpShape);
     state = {State::kValues, weights->rows};
     return {};
@@ -265,7 +285,8 @@ class OpReader {
     OAS_TRY(const Tensor* scale, tensor(op, 2));
     if (state.kind != State::kHistory) return refuse(kOpOrder);
     const auto items = static_cast<std::uint32_t>(model_.labels.size());
-    if (ids->dtype != DType::kU16 || ids->rows != items || !shape_is(*values, DType::kI8, items, ids->cols)) return refuse(kOpShape);
+    if (ids->dtype != DType::kU16 || ids->rows != items || !shape_is(*values, DType::kI8, items, ids->cols))
+      return refuse(kOpShape);
     if (!shape_is(*scale, DType::kF32, items, 2)) return refuse(kOpShape);  // row scale, prior
     for (std::uint64_t i = 0; i < ids->size(); ++i) {
       if (u16_at(*ids, i) >= items) return refuse(kIds);
@@ -303,7 +324,9 @@ Result<void> read_header(Model& model, ByteView header, ByteView blob) {
   OAS_CHECK(read_views(in, model));
   OAS_CHECK(read_tensors(in, model, blob));
   State state;
-  state.kind = model.kind == ModelKind::kText ? State::kText : model.kind == ModelKind::kNumeric ? State::kColumns : State::kHistory;
+  state.kind = model.kind == ModelKind::kText      ? State::kText
+               : model.kind == ModelKind::kNumeric ? State::kColumns
+                                                   : State::kHistory;
   state.width = model.inputs;
   OAS_TRY(const std::uint32_t ops, in.count(kModelOpsMax));
   OpReader reader(in, model);

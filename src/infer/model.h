@@ -25,7 +25,7 @@ inline constexpr std::uint32_t kModelTensorsMax = 64;
 inline constexpr std::uint32_t kModelOpsMax = 32;
 inline constexpr std::uint32_t kModelViewsMax = 8;
 inline constexpr std::uint32_t kModelColumnsMax = 256;  // inputs of a numeric model
-inline constexpr std::uint32_t kModelWidthMax = 512;    // inputs of a quantised Gemm: 512 * 127 * 32767 fits 31 bits
+inline constexpr std::uint32_t kModelWidthMax = 512;  // inputs of a quantised Gemm: 512 * 127 * 32767 fits 31 bits
 inline constexpr std::uint32_t kTreeDepthMax = 64;
 inline constexpr std::uint32_t kTensorAlign = 64;
 inline constexpr std::uint16_t kModelVersion = 1;
@@ -33,18 +33,18 @@ inline constexpr std::uint16_t kModelVersion = 1;
 enum class ModelKind : std::uint8_t { kText = 0, kNumeric = 1, kHistory = 2 };
 
 enum class OpCode : std::uint8_t {
-  kNgramHash = 1,        // text -> bucket set
+  kNgramHash = 1,  // text -> bucket set
   kNumericFeatures = 2,  // raw columns -> standardised, log1p or one-hot values
-  kEmbeddingBag = 3,     // bucket set -> sum of scaled i8 or i4 rows / sqrt(count)
-  kGemm = 4,             // values -> values; i8 with a scale a row, or f32
+  kEmbeddingBag = 3,  // bucket set -> sum of scaled i8 or i4 rows / sqrt(count)
+  kGemm = 4,  // values -> values; i8 with a scale a row, or f32
   kRelu = 5,
   kSigmoid = 6,
   kTanh = 7,
   kSoftmax = 8,
-  kTreeEnsemble = 9,   // values -> one score
+  kTreeEnsemble = 9,  // values -> one score
   kSparseRowSum = 10,  // history of ids -> a score for every id
-  kCalibrate = 11,     // value * a + b
-  kThreshold = 12,     // abstain when the best value is below
+  kCalibrate = 11,  // value * a + b
+  kThreshold = 12,  // abstain when the best value is below
 };
 
 enum class ColumnKind : std::uint8_t { kStandard = 0, kLog1p = 1, kOneHot = 2 };
@@ -78,7 +78,7 @@ struct Model {
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
   std::uint32_t inputs = 0;  // columns of a numeric model
-  std::string_view meta;     // canonical JSON for people and registries; never read here
+  std::string_view meta;  // canonical JSON for people and registries; never read here
   ByteView recipe_sha256;
   Bytes bytes;  // the file; tensors, meta and hash point into it
 

@@ -56,8 +56,8 @@ ByteView capped(ByteView text) {
 }  // namespace
 
 bool valid(const NgramParams& params) {
-  return params.buckets_log2 >= 4 && params.buckets_log2 <= kBucketsLog2Max && params.char_min >= 2 && params.char_min <= 5 &&
-         params.char_max >= params.char_min && params.char_max <= 6;
+  return params.buckets_log2 >= 4 && params.buckets_log2 <= kBucketsLog2Max && params.char_min >= 2 &&
+         params.char_min <= 5 && params.char_max >= params.char_min && params.char_max <= 6;
 }
 
 void NgramHasher::mark(std::uint32_t hash) {

@@ -19,8 +19,8 @@ inline constexpr std::uint32_t kBucketsLog2Max = 18;
 
 struct NgramParams {
   std::uint32_t buckets_log2 = 13;  // 4 to kBucketsLog2Max
-  std::uint32_t char_min = 3;       // 2 to 5
-  std::uint32_t char_max = 4;       // char_min to 6
+  std::uint32_t char_min = 3;  // 2 to 5
+  std::uint32_t char_max = 4;  // char_min to 6
   friend bool operator==(const NgramParams&, const NgramParams&) = default;
 };
 
@@ -41,7 +41,7 @@ class NgramHasher {
     bool word;
   };
   UnicodeTable unicode_;
-  std::vector<std::uint8_t> lower_;   // lower-cased UTF-8
+  std::vector<std::uint8_t> lower_;  // lower-cased UTF-8
   std::vector<std::uint32_t> starts_;  // offsets of the code points of one "<word>"
   std::vector<std::uint8_t> framed_;
   std::vector<Token> tokens_;

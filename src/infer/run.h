@@ -29,6 +29,8 @@ class Runner {
 
   // The values after the model's embedding bag: what intent fitting builds on. Text models only.
   std::span<const float> embed(const Model& model, ByteView text);
+  // The bucket set of the last text.
+  [[nodiscard]] std::span<const std::uint32_t> buckets() const { return buckets_; }
 
  private:
   Answer run(const Model& model, std::uint32_t view);

@@ -43,7 +43,9 @@ template <class T>
 }
 
 [[nodiscard]] inline float f32_at(const Tensor& tensor, std::uint64_t index) { return element<float>(tensor, index); }
-[[nodiscard]] inline std::uint16_t u16_at(const Tensor& tensor, std::uint64_t index) { return element<std::uint16_t>(tensor, index); }
+[[nodiscard]] inline std::uint16_t u16_at(const Tensor& tensor, std::uint64_t index) {
+  return element<std::uint16_t>(tensor, index);
+}
 
 // IEEE 754 half precision; subnormals are exact, the caller refuses infinities.
 [[nodiscard]] inline float half_to_float(std::uint16_t half) {
@@ -56,6 +58,12 @@ template <class T>
   }
   if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000U | (fraction << 13));
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
+}
+
+// A row scale in one byte: the 5 exponent bits and the first 3 fraction bits of a positive half. 248 and above are infinite.
+inline constexpr std::uint8_t kScaleCodes = 248;
+[[nodiscard]] inline float scale_from_code(std::uint8_t code) {
+  return half_to_float(static_cast<std::uint16_t>(code << 7));
 }
 
 // To nearest, ties to even; too large becomes infinity.

@@ -66,7 +66,8 @@ UnicodeTable::UnicodeTable() {
 
 std::uint32_t UnicodeTable::lower(std::uint32_t code) const {
   if (code < 0x80) return code >= 'A' && code <= 'Z' ? code + 32 : code;
-  const auto run = std::lower_bound(runs_.begin(), runs_.end(), code, [](const Run& r, std::uint32_t c) { return r.last < c; });
+  const auto run =
+      std::lower_bound(runs_.begin(), runs_.end(), code, [](const Run& r, std::uint32_t c) { return r.last < c; });
   if (run == runs_.end() || code < run->first || (code - run->first) % run->step != 0) return code;
   return code + static_cast<std::uint32_t>(run->delta);
 }

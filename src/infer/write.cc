@@ -18,16 +18,17 @@ float row_top(const std::vector<float>& values, std::size_t at, std::uint32_t co
   return top;
 }
 
-// With 4 bits, clipping the largest value often lowers the whole row's error: the best of a few scales is taken.
-float best_half_scale(const std::vector<float>& values, std::size_t at, std::uint32_t cols, std::int32_t limit) {
-  const float top = row_top(values, at, cols);
-  float best = 0.0f;
+// Codes are coarse and, with 4 bits, clipping the largest value often lowers the whole row's error: of the codes around
+// "the largest value just fits", the one with the smallest squared error is taken.
+std::uint8_t best_scale_code(const std::vector<float>& values, std::size_t at, std::uint32_t cols, std::int32_t limit) {
+  const float fitting = row_top(values, at, cols) / static_cast<float>(limit);
+  std::uint8_t above = 1;
+  while (above + 1 < kScaleCodes && scale_from_code(above) < fitting) ++above;
+  std::uint8_t best = above;
   float best_error = -1.0f;
-  const int tries = limit > 7 ? 1 : 8;
-  for (int t = 0; t < tries; ++t) {
-    const float wanted = top * (1.0f - 0.06f * static_cast<float>(t)) / static_cast<float>(limit);
-    const float scale = half_to_float(float_to_half(wanted));
-    if (!(scale > 0.0f)) continue;
+  for (int back = 0; back < (limit > 7 ? 2 : 9) && above > back; ++back) {
+    const auto code = static_cast<std::uint8_t>(above - back);
+    const float scale = scale_from_code(code);
     float error = 0.0f;
     for (std::size_t i = at; i < at + cols; ++i) {
       const float off = values[i] - scale * static_cast<float>(clamp(nearest(values[i] / scale), limit));
@@ -35,7 +36,7 @@ float best_half_scale(const std::vector<float>& values, std::size_t at, std::uin
     }
     if (best_error < 0.0f || error < best_error) {
       best_error = error;
-      best = scale;
+      best = code;
     }
   }
   return best;
@@ -58,7 +59,8 @@ std::uint8_t ModelWriter::f32(std::uint32_t rows, std::uint32_t cols, const std:
 std::uint8_t ModelWriter::f16(const std::vector<float>& values) {
   std::vector<std::uint16_t> halves;
   for (const float v : values) halves.push_back(float_to_half(v));
-  return raw(DType::kF16, static_cast<std::uint32_t>(values.size()), 1, {reinterpret_cast<const std::uint8_t*>(halves.data()), halves.size() * 2});
+  return raw(DType::kF16, static_cast<std::uint32_t>(values.size()), 1,
+             {reinterpret_cast<const std::uint8_t*>(halves.data()), halves.size() * 2});
 }
 
 std::uint8_t ModelWriter::i8(std::uint32_t rows, std::uint32_t cols, const std::vector<std::int8_t>& values) {
@@ -69,15 +71,17 @@ std::uint8_t ModelWriter::u16(std::uint32_t rows, std::uint32_t cols, const std:
   return raw(DType::kU16, rows, cols, {reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * 2});
 }
 
-ModelWriter::Quantised ModelWriter::rows_f16(std::uint32_t rows, std::uint32_t cols, const std::vector<float>& values, DType dtype) {
+ModelWriter::Quantised ModelWriter::rows_coded(std::uint32_t rows, std::uint32_t cols, const std::vector<float>& values,
+                                               DType dtype) {
   const std::int32_t limit = dtype == DType::kI4 ? 7 : 127;
-  std::vector<float> scales(rows);
+  Bytes codes(rows);
   Bytes packed(tensor_bytes(dtype, std::uint64_t{rows} * cols));
   for (std::uint32_t r = 0; r < rows; ++r) {
     const std::size_t at = std::size_t{r} * cols;
-    scales[r] = best_half_scale(values, at, cols, limit);
+    codes[r] = best_scale_code(values, at, cols, limit);
+    const float scale = scale_from_code(codes[r]);
     for (std::uint32_t c = 0; c < cols; ++c) {
-      const std::int32_t q = scales[r] > 0.0f ? clamp(nearest(values[at + c] / scales[r]), limit) : 0;
+      const std::int32_t q = clamp(nearest(values[at + c] / scale), limit);
       if (dtype == DType::kI8) {
         packed[at + c] = static_cast<std::uint8_t>(q);
       } else {
@@ -87,7 +91,7 @@ ModelWriter::Quantised ModelWriter::rows_f16(std::uint32_t rows, std::uint32_t c
     }
   }
   const std::uint8_t first = raw(dtype, rows, cols, packed);
-  return {first, f16(scales)};
+  return {first, raw(DType::kU8, rows, 1, codes)};
 }
 
 ModelWriter::Quantised ModelWriter::rows_f32(std::uint32_t rows, std::uint32_t cols, const std::vector<float>& values) {

@@ -31,11 +31,11 @@ class ModelWriter {
   std::uint8_t u16(std::uint32_t rows, std::uint32_t cols, const std::vector<std::uint16_t>& values);
   std::uint8_t raw(DType dtype, std::uint32_t rows, std::uint32_t cols, ByteView bytes);
 
-  // Rows to 8 or 4 bits with one scale each. The pair is {rows, scales}.
+  // Rows to 8 or 4 bits with one scale each, a byte code or an f32. The pair is {rows, scales}.
   struct Quantised {
     std::uint8_t rows, scale;
   };
-  Quantised rows_f16(std::uint32_t rows, std::uint32_t cols, const std::vector<float>& values, DType dtype);
+  Quantised rows_coded(std::uint32_t rows, std::uint32_t cols, const std::vector<float>& values, DType dtype);
   Quantised rows_f32(std::uint32_t rows, std::uint32_t cols, const std::vector<float>& values);
 
   void op(OpCode code, std::initializer_list<std::uint8_t> bytes = {});
