@@ -13,28 +13,15 @@
 #include "base/bytes.h"
 #include "base/prng.h"
 #include "base/types.h"
+#include "queue/storage.h"
 
 namespace oas::engine {
 
 // --- storage vocabulary -----------------------------------------------------------------------------------------
 
-// The first byte of a key names the object store (queue/keys.h); keys sort bytewise.
-struct Put {
-  Bytes key;
-  Bytes value;
-};
-// Half open: [from, to). A single record is deleted by the range [key, key + 0x00).
-struct KeyRange {
-  Bytes from;
-  Bytes to;
-};
-// A precondition, evaluated inside the one transaction. All hold, or nothing is written.
-struct Expect {
-  enum class Kind : std::uint8_t { kAbsent = 0, kPresent = 1, kEquals = 2 };
-  Kind kind{};
-  Bytes key;
-  Bytes value;  // for kEquals
-};
+using queue::Expect;
+using queue::KeyRange;
+using queue::Put;
 
 // --- inputs -----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@
 //   's' 'p' lane hlc epoch first last          a pending segment
 //   's' 'e' lane hlc epoch first last          the entity hashes of that segment, when it has any
 //   's' 'd' epoch lane first last              a segment whose deferred events await their final verdict
-//   's' 't' server_ms epoch lane first last    settling: acknowledged, kept for a server restored from backup
+//   's' 't' server_ms lane hlc epoch first last  settling: acknowledged, kept for a server restored from backup
 //   's' 'j' epoch n                            journal of the JavaScript path, not yet taken over
 //   'x' epoch lane seq                         a dead letter
 //
@@ -56,7 +56,7 @@ struct SegmentKey {
 // The least key greater than `key`.
 [[nodiscard]] Bytes after_key(Bytes key);
 
-// For 's' 'p' and 's' 'e' keys. Errors: kMalformed.
+// For 's' 'p', 's' 'e' and 's' 't' keys. Errors: kMalformed.
 Result<SegmentKey> read_segment_key(ByteView key);
 Result<StreamId> read_watermark_key(ByteView key);
 
