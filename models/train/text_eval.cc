@@ -12,9 +12,9 @@ namespace {
 constexpr const char* kJoy =
     "joy amusement approval excitement gratitude love optimism relief pride admiration desire caring";
 
-infer::View make_view(const std::string& name, const std::vector<std::string>& labels,
-                      const std::vector<std::pair<std::string, std::string>>& groups) {
-  infer::View view{
+infer::ModelWriter::ViewSpec make_view(const std::string& name, const std::vector<std::string>& labels,
+                                       const std::vector<std::pair<std::string, std::string>>& groups) {
+  infer::ModelWriter::ViewSpec view{
       .name = name, .labels = {}, .group_of = std::vector<std::uint16_t>(labels.size(), 0), .threshold = 0.0f};
   for (const auto& [group, members] : groups) {
     view.labels.push_back(group);
@@ -96,7 +96,7 @@ Confusion confusion_of(const infer::Model& model, const std::vector<TextRow>& ro
   infer::Runner runner;
   Confusion out;
   for (const TextRow& row : rows) {
-    const std::uint32_t truth = view_target(model.views[view], row.labels);
+    const std::uint32_t truth = view_target(model.views[view].group_of, row.labels);
     if (truth == 0) continue;
     const std::string text = edit(row.text);
     const auto answer = runner.text(model, as_bytes(text), view);
@@ -154,13 +154,13 @@ double capitals_rule(const TextSet& set) {
 
 }  // namespace
 
-std::vector<infer::View> emotion_views(const std::vector<std::string>& labels) {
+std::vector<infer::ModelWriter::ViewSpec> emotion_views(const std::vector<std::string>& labels) {
   const std::string anger = "anger annoyance disapproval";
   const std::string fear = "fear nervousness";
   const std::string sadness = "sadness disappointment embarrassment grief remorse";
   const std::string surprise = "surprise realization confusion curiosity";
   const std::string negative = anger + " disgust " + fear + " " + sadness;
-  std::vector<infer::View> out;
+  std::vector<infer::ModelWriter::ViewSpec> out;
   out.push_back(make_view("basic4", labels, {{"anger", anger}, {"fear", fear}, {"joy", kJoy}, {"sadness", sadness}}));
   out.push_back(make_view("ekman6", labels,
                           {{"anger", anger},
@@ -182,10 +182,10 @@ std::vector<infer::View> emotion_views(const std::vector<std::string>& labels) {
   return out;
 }
 
-std::uint32_t view_target(const infer::View& view, const std::vector<std::uint32_t>& labels) {
+std::uint32_t view_target(const std::vector<std::uint16_t>& group_of, const std::vector<std::uint32_t>& labels) {
   std::uint32_t target = 0;
   for (const std::uint32_t label : labels) {
-    const std::uint32_t group = view.group_of[label];
+    const std::uint32_t group = group_of[label];
     if (group == 0 || (target != 0 && target != group)) return 0;
     target = group;
   }
@@ -208,12 +208,12 @@ Report evaluate_intent(const infer::Model& model, const TextSet& set) {
   std::uint64_t right = 0, right_inside = 0, refused = 0;
   for (const TextRow& row : set.test) {
     const auto answer = runner.text(model, as_bytes(row.text));
-    in.push_back(answer.best);
+    in.push_back(answer.confidence);
     right_inside += !answer.abstain && answer.label == row.labels[0] ? 1U : 0U;
   }
   for (const TextRow& row : set.outside_test) {
     const auto answer = runner.text(model, as_bytes(row.text));
-    outside.push_back(answer.best);
+    outside.push_back(answer.confidence);
     refused += answer.abstain ? 1U : 0U;
   }
   right = right_inside + refused;
@@ -222,7 +222,7 @@ Report evaluate_intent(const infer::Model& model, const TextSet& set) {
   out.figures.push_back(share("CLINC150", "official test, in scope", "top-1 of 150, %", inside.accuracy(), 1.0 / 150.0,
                               "majority", inside.n));
   out.figures.push_back({"CLINC150", "official test", "out-of-scope AUROC", area, 0.5, "chance", all,
-                         auc_ci95(area, in.size(), outside.size()), "best probability"});
+                         auc_ci95(area, in.size(), outside.size()), "the file's own confidence"});
   out.also.push_back(share("CLINC150", "official test with out of scope", "top-1 of 151, %",
                            static_cast<double>(right) / static_cast<double>(all),
                            static_cast<double>(set.outside_test.size()) / static_cast<double>(all),

@@ -67,9 +67,9 @@ Bytes pack(const TextWeights& w, const nlohmann::json& recipe, const std::string
   out.ngram(text_recipe(recipe).features);
   out.op(OpCode::kEmbeddingBag, {rows.rows, rows.scale});
   out.op(OpCode::kGemm, {layer.rows, layer.scale, bias});
+  if (recipe.contains("confidence")) out.number(OpCode::kThreshold, {calibration.threshold, recipe.at("confidence")});
   out.number(OpCode::kCalibrate, {calibration.inverse_temperature, 0.0f});
   out.op(OpCode::kSoftmax);
-  if (calibration.threshold > 0.0f) out.number(OpCode::kThreshold, {calibration.threshold});
   return out.finish();
 }
 
@@ -108,13 +108,13 @@ float fit_threshold(const infer::Model& model, const TextSet& set, double outsid
   std::vector<std::pair<float, double>> gains;  // best value; what accepting the row is worth
   for (const TextRow& row : set.validation) {
     const auto answer = runner.text(model, as_bytes(row.text));
-    if (answer.label == row.labels[0]) gains.emplace_back(answer.best, 1.0);
+    if (answer.label == row.labels[0]) gains.emplace_back(answer.confidence, 1.0);
   }
   const double inside = static_cast<double>(set.validation.size());
   const double weight =
       inside * outside_share / (1.0 - outside_share) / static_cast<double>(set.outside_validation.size());
   for (const TextRow& row : set.outside_validation)
-    gains.emplace_back(runner.text(model, as_bytes(row.text)).best, -weight);
+    gains.emplace_back(runner.text(model, as_bytes(row.text)).confidence, -weight);
   std::sort(gains.begin(), gains.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   double sum = 0.0;
   double best = 0.0;
@@ -197,7 +197,7 @@ Figure unquantised(const std::string& recipe_text, const TextSet& set, const Fig
   const auto recipe = nlohmann::json::parse(recipe_text);
   const TextRecipe settings = text_recipe(recipe);
   const TextWeights weights = train_by(settings, set);
-  infer::View view;
+  infer::ModelWriter::ViewSpec view;
   if (recipe.at("model") == "emotion") {
     view = emotion_views(set.labels)[0];
   } else {
@@ -207,7 +207,7 @@ Figure unquantised(const std::string& recipe_text, const TextSet& set, const Fig
   infer::NgramHasher hasher;
   std::uint64_t n = 0, right = 0;
   for (const TextRow& row : set.test) {
-    const std::uint32_t truth = view_target(view, row.labels);
+    const std::uint32_t truth = view_target(view.group_of, row.labels);
     if (truth == 0) continue;
     const auto buckets = hasher.features(as_bytes(row.text), settings.features);
     const auto p = predict_text(weights, {buckets.begin(), buckets.end()});

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "data.h"
 #include "infer/model.h"
+#include "infer/write.h"
 #include "report.h"
 #include "text_trainer.h"
 
@@ -33,8 +34,9 @@ struct TextModelFiles {
 [[nodiscard]] Figure unquantised(const std::string& recipe_text, const TextSet& set, const Figure& headline);
 
 // The grouped readings of the 28 GoEmotions labels.
-[[nodiscard]] std::vector<infer::View> emotion_views(const std::vector<std::string>& labels);
+[[nodiscard]] std::vector<infer::ModelWriter::ViewSpec> emotion_views(const std::vector<std::string>& labels);
 // Group + 1 of a row's labels, or 0 when they lie in several groups or in none.
-[[nodiscard]] std::uint32_t view_target(const infer::View& view, const std::vector<std::uint32_t>& labels);
+[[nodiscard]] std::uint32_t view_target(const std::vector<std::uint16_t>& group_of,
+                                        const std::vector<std::uint32_t>& labels);
 
 }  // namespace oas::train

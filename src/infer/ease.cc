@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "infer/cold.h"
 #include "infer/math.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::infer {
 namespace {
@@ -106,3 +109,5 @@ TopRows top_rows(const std::vector<float>& weights, std::uint32_t items, std::ui
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

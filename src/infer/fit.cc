@@ -3,8 +3,11 @@
 #include <algorithm>
 
 #include "base/prng.h"
+#include "infer/cold.h"
 #include "infer/math.h"
 #include "infer/vec.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::infer {
 namespace {
@@ -36,6 +39,7 @@ FittedIntent::Sample FittedIntent::sample(Runner& runner, ByteView text) const {
   return out;
 }
 
+OAS_COLD_END
 void FittedIntent::forward(const Sample& sample, float* out) const {
   std::copy(bias_.begin(), bias_.end(), out);
   for (std::size_t i = 0; i < sample.rows.size(); ++i)
@@ -93,6 +97,7 @@ void FittedIntent::train(std::vector<Sample>& samples, const FitOptions& options
   }
 }
 
+OAS_COLD_BEGIN
 Result<FittedIntent> FittedIntent::fit(const Model& base, std::uint32_t label_count,
                                        std::span<const FitExample> examples, const FitOptions& options) {
   const bool shape = base.kind == ModelKind::kText && base.ops.size() > 1 && base.ops[0].code == OpCode::kNgramHash &&
@@ -145,15 +150,22 @@ Result<FittedIntent> FittedIntent::fit(const Model& base, std::uint32_t label_co
 Answer FittedIntent::predict(Runner& runner, ByteView text) {
   forward(sample(runner, text), out_.data());
   softmax(out_.data(), labels_);
-  Answer answer{.values = std::span<const float>(out_).first(labels_), .best = out_[0], .label = 0, .abstain = false};
+  Answer answer{.values = std::span<const float>(out_).first(labels_),
+                .best = out_[0],
+                .label = 0,
+                .confidence = 0.0f,
+                .abstain = false};
   for (std::uint32_t c = 1; c < labels_; ++c) {
     if (out_[c] > answer.best) {
       answer.best = out_[c];
       answer.label = c;
     }
   }
-  answer.abstain = answer.best < threshold_;
+  answer.confidence = answer.best;
+  answer.abstain = answer.confidence < threshold_;
   return answer;
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

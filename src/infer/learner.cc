@@ -5,9 +5,12 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "infer/cold.h"
 #include "infer/math.h"
-#include "wire/reader.h"
+#include "infer/sticky.h"
 #include "wire/writer.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::infer {
 namespace {
@@ -96,11 +99,11 @@ Bytes Learner::save() const {
     out.varint(part.examples);
     const auto used = std::count_if(part.square.begin(), part.square.end(), [](float s) { return s > 0.0f; });
     out.varint(static_cast<std::uint64_t>(used));
-    std::uint32_t last = 0;
+    std::uint32_t next = 0;
     for (std::uint32_t slot = 0; slot < kLearnerSlots; ++slot) {
       if (!(part.square[slot] > 0.0f)) continue;
-      out.varint(slot - last);
-      last = slot;
+      out.varint(slot - next);  // slots left out since the last one
+      next = slot + 1;
       out.u32(std::bit_cast<std::uint32_t>(part.weight[slot]));
       out.u32(std::bit_cast<std::uint32_t>(part.square[slot]));
     }
@@ -109,42 +112,41 @@ Bytes Learner::save() const {
 }
 
 Result<void> Learner::join(ByteView state) {
-  wire::Reader in(state);
-  OAS_TRY(const std::uint8_t format, in.u8());
-  if (format != kFormat) return fail(ErrorCode::kUnknownVersion, format);
-  OAS_TRY(const std::uint32_t epochs, in.count(kLearnerEpochsMax));
-  std::map<std::uint64_t, Part> read;
-  for (std::uint32_t e = 0; e < epochs; ++e) {
-    OAS_TRY(const std::uint64_t epoch, in.u64());
-    Part part;
-    OAS_TRY(part.examples, in.count(0xFFFF'FFFFU));
+  StickyReader in(state);
+  const std::uint8_t format = in.u8();
+  if (format != kFormat) in.refuse(ErrorCode::kUnknownVersion, format);
+  std::vector<std::pair<std::uint64_t, Part>> read;
+  for (std::uint32_t epochs = in.count(kLearnerEpochsMax); epochs > 0 && in.ok(); --epochs) {
+    auto& [epoch, part] = read.emplace_back();
+    epoch = in.u64();
+    part.examples = in.count(0xFFFF'FFFFU);
     part.weight.assign(kLearnerSlots, 0.0f);
     part.square.assign(kLearnerSlots, 0.0f);
-    OAS_TRY(const std::uint32_t used, in.count(kLearnerSlots));
-    std::uint32_t slot = 0;
-    for (std::uint32_t i = 0; i < used; ++i) {
-      OAS_TRY(const std::uint32_t gap, in.count(kLearnerSlots));
-      slot += gap;
-      if (slot >= kLearnerSlots || (i > 0 && gap == 0)) return fail(ErrorCode::kMalformed, in.offset());
-      OAS_TRY(const std::uint32_t weight, in.u32());
-      OAS_TRY(const std::uint32_t square, in.u32());
-      part.weight[slot] = std::bit_cast<float>(weight);
-      part.square[slot] = std::bit_cast<float>(square);
-      if (!finite(part.weight[slot]) || !finite(part.square[slot]) || !(part.square[slot] > 0.0f)) {
-        return fail(ErrorCode::kMalformed, in.offset());
+    std::uint32_t next = 0;
+    for (std::uint32_t used = in.count(kLearnerSlots); used > 0 && in.ok(); --used) {
+      const std::uint32_t slot = next + in.count(kLearnerSlots);
+      const float weight = in.f32();
+      const float square = in.f32();
+      if (slot >= kLearnerSlots || !finite(weight) || !finite(square) || !(square > 0.0f)) {
+        in.refuse(ErrorCode::kMalformed, slot);
+        break;
       }
+      part.weight[slot] = weight;
+      part.square[slot] = square;
+      next = slot + 1;
     }
-    read[epoch] = std::move(part);
   }
-  OAS_CHECK(in.end());
+  in.end();
   // Nothing is taken before everything was read: a damaged state changes nothing.
   for (auto& [epoch, part] : read) {
+    if (!in.ok()) break;
     const auto known = parts_.find(epoch);
-    if (known != parts_.end() && known->second.examples >= part.examples) continue;
-    if (known == parts_.end() && parts_.size() >= kLearnerEpochsMax) continue;
+    if (known != parts_.end() ? known->second.examples >= part.examples : parts_.size() >= kLearnerEpochsMax) continue;
     parts_[epoch] = std::move(part);
   }
-  return {};
+  return in.result();
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

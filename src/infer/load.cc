@@ -1,16 +1,20 @@
 // Reads OASM from bytes nobody vouches for. Nothing is used before it is checked: sizes first, then the checksum, then
 // the header, then the order of operations and every number of every float tensor.
+#include <algorithm>
 #include <bit>
 
+#include "infer/cold.h"
 #include "infer/model.h"
 #include "infer/sha256.h"
-#include "wire/reader.h"
+#include "infer/sticky.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::infer {
 namespace {
 
 // `detail` of kMalformed: which check refused the file.
-enum Refusal : std::uint64_t {
+enum Refusal : std::uint8_t {
   kMagic = 1,
   kLayout,
   kKind,
@@ -28,9 +32,17 @@ enum Refusal : std::uint64_t {
   kPadding,
 };
 
-std::unexpected<Error> refuse(Refusal why) { return fail(ErrorCode::kMalformed, why); }
+void check(StickyReader& in, bool good, Refusal why) {
+  if (!good) in.refuse(ErrorCode::kMalformed, why);
+}
 
 bool finite(float value) { return (std::bit_cast<std::uint32_t>(value) & 0x7F800000U) != 0x7F800000U; }
+
+bool all_zero(ByteView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+constexpr std::uint64_t aligned(std::uint64_t at) { return (at + kTensorAlign - 1) / kTensorAlign * kTensorAlign; }
 
 struct Layout {
   std::uint32_t header = 0, meta = 0, blob_at = 0, blob = 0;
@@ -38,64 +50,43 @@ struct Layout {
 
 constexpr std::uint32_t kFixedBytes = 64;
 
-Result<Layout> read_layout(ByteView file) {
-  if (file.size() > kModelBytesMax) return fail(ErrorCode::kLimit, kModelBytesMax);
-  wire::Reader in(file);
-  OAS_TRY(const std::uint32_t magic, in.u32());
-  if (magic != 0x4D53414F) return refuse(kMagic);
-  OAS_TRY(const std::uint16_t version, in.u16());
-  if (version != kModelVersion) return fail(ErrorCode::kUnknownVersion, version);
-  OAS_TRY(const std::uint16_t flags, in.u16());
-  Layout layout;
-  OAS_TRY(layout.header, in.u32());
-  OAS_TRY(layout.meta, in.u32());
-  OAS_TRY(layout.blob_at, in.u32());
-  OAS_TRY(layout.blob, in.u32());
-  OAS_TRY([[maybe_unused]] const ByteView recipe, in.raw(32));
-  OAS_TRY(const std::uint64_t reserved, in.u64());
-  if (flags != 0 || reserved != 0) return refuse(kLayout);
-  if (layout.header > kModelHeaderBytesMax || layout.meta > kModelHeaderBytesMax)
-    return fail(ErrorCode::kLimit, kModelHeaderBytesMax);
-  const std::uint64_t text_end = std::uint64_t{kFixedBytes} + layout.header + layout.meta;
-  const std::uint64_t aligned = (text_end + kTensorAlign - 1) / kTensorAlign * kTensorAlign;
-  if (layout.blob_at != aligned) return refuse(kLayout);
-  const std::uint64_t total = aligned + layout.blob + 32;
-  if (file.size() < total) return fail(ErrorCode::kTruncated, total);
-  if (file.size() > total) return refuse(kLayout);
-  return layout;
+void read_layout(StickyReader& in, std::size_t file_size, Layout& layout) {
+  if (file_size > kModelBytesMax) return in.refuse(ErrorCode::kLimit, kModelBytesMax);
+  check(in, in.u32() == 0x4D53414F, kMagic);
+  const std::uint16_t version = in.u16();
+  if (version != kModelVersion) in.refuse(ErrorCode::kUnknownVersion, version);
+  check(in, in.u16() == 0, kLayout);
+  layout.header = in.u32();
+  layout.meta = in.u32();
+  layout.blob_at = in.u32();
+  layout.blob = in.u32();
+  in.raw(32);
+  check(in, in.u64() == 0, kLayout);
+  if (std::max(layout.header, layout.meta) > kModelHeaderBytesMax) in.refuse(ErrorCode::kLimit, kModelHeaderBytesMax);
+  const std::uint64_t blob_at = aligned(std::uint64_t{kFixedBytes} + layout.header + layout.meta);
+  check(in, layout.blob_at == blob_at, kLayout);
+  const std::uint64_t total = blob_at + layout.blob + 32;
+  if (file_size < total) in.refuse(ErrorCode::kTruncated, total);
+  check(in, file_size == total, kLayout);
 }
 
-Result<void> read_texts(wire::Reader& in, std::vector<std::string>& out, std::uint32_t max) {
-  OAS_TRY(const std::uint32_t count, in.count(max));
-  out.reserve(count < 64 ? count : 64);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    OAS_TRY(const std::string_view text, in.text(kModelTextBytesMax));
-    out.emplace_back(text);
+void read_views(StickyReader& in, Model& model) {
+  model.views.resize(1 + in.count(kModelViewsMax - 1));
+  model.views[0].name = "labels";
+  model.views[0].labels = model.labels;
+  for (std::size_t i = 1; i <= model.labels.size(); ++i) {
+    model.views[0].group_of.push_back(static_cast<std::uint16_t>(i));
   }
-  return {};
-}
-
-Result<void> read_views(wire::Reader& in, Model& model) {
-  View plain{.name = "labels", .labels = {}, .group_of = {}, .threshold = 0.0f};
-  for (std::size_t i = 0; i < model.labels.size(); ++i) plain.group_of.push_back(static_cast<std::uint16_t>(i + 1));
-  model.views.push_back(std::move(plain));
-  OAS_TRY(const std::uint32_t count, in.count(kModelViewsMax - 1));
-  for (std::uint32_t i = 0; i < count; ++i) {
-    View view;
-    OAS_TRY(const std::string_view name, in.text(kModelTextBytesMax));
-    view.name = name;
-    OAS_CHECK(read_texts(in, view.labels, kModelLabelsMax));
-    if (view.labels.empty()) return refuse(kViewGroups);
+  for (std::size_t v = 1; v < model.views.size() && in.ok(); ++v) {
+    View& view = model.views[v];
+    view.name = in.text(kModelTextBytesMax);
+    in.texts(view.labels, kModelLabelsMax, kModelTextBytesMax);
+    check(in, !view.labels.empty(), kViewGroups);
     for (std::size_t k = 0; k < model.labels.size(); ++k) {
-      OAS_TRY(const std::uint32_t group, in.count(static_cast<std::uint32_t>(view.labels.size())));
-      view.group_of.push_back(static_cast<std::uint16_t>(group));
+      view.group_of.push_back(static_cast<std::uint16_t>(in.count(static_cast<std::uint32_t>(view.labels.size()))));
     }
-    OAS_TRY(const std::uint32_t bits, in.u32());
-    view.threshold = std::bit_cast<float>(bits);
-    if (!(view.threshold >= 0.0f && view.threshold <= 1.0f)) return refuse(kOpNumber);
-    model.views.push_back(std::move(view));
+    view.threshold = in.f32(0.0f, 1.0f);
   }
-  return {};
 }
 
 bool all_finite(const Tensor& tensor) {
@@ -107,256 +98,238 @@ bool all_finite(const Tensor& tensor) {
 }
 
 // Tensors lie in the blob in order, each at the next aligned place, with nothing between or behind.
-Result<void> read_tensors(wire::Reader& in, Model& model, ByteView blob) {
-  OAS_TRY(const std::uint32_t count, in.count(kModelTensorsMax));
+void read_tensors(StickyReader& in, Model& model, ByteView blob) {
   std::uint64_t place = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t count = in.count(kModelTensorsMax); count > 0 && in.ok(); --count) {
     Tensor tensor;
-    OAS_TRY(const std::uint8_t dtype, in.u8());
-    if (dtype >= kDTypeCount) return refuse(kTensorShape);
+    const std::uint8_t dtype = in.u8();
     tensor.dtype = static_cast<DType>(dtype);
-    OAS_TRY(tensor.rows, in.count(kModelBytesMax));
-    OAS_TRY(tensor.cols, in.count(kModelBytesMax));
-    if (tensor.size() == 0 || tensor.size() > std::uint64_t{2} * kModelBytesMax) return refuse(kTensorShape);
-    if (tensor.dtype == DType::kI4 && tensor.cols % 8 != 0) return refuse(kTensorShape);
-    OAS_TRY(const std::uint64_t offset, in.varint());
+    tensor.rows = in.count(kModelBytesMax);
+    tensor.cols = in.count(kModelBytesMax);
+    const std::uint64_t offset = in.count(kModelBytesMax);
+    const bool shape = dtype < kDTypeCount && tensor.size() > 0 && tensor.size() <= std::uint64_t{2} * kModelBytesMax &&
+                       (tensor.dtype != DType::kI4 || tensor.cols % 8 == 0);
+    if (!shape) return check(in, false, kTensorShape);
     const std::uint64_t bytes = tensor_bytes(tensor.dtype, tensor.size());
-    if (offset != place || bytes > blob.size() - offset) return refuse(kTensorPlace);
-    const std::uint64_t end = (offset + bytes + kTensorAlign - 1) / kTensorAlign * kTensorAlign;
-    if (end > blob.size()) return refuse(kTensorPlace);
-    for (std::uint64_t k = offset + bytes; k < end; ++k) {
-      if (blob[static_cast<std::size_t>(k)] != 0) return refuse(kPadding);
-    }
+    const std::uint64_t end = aligned(offset + bytes);
+    if (offset != place || end > blob.size()) return check(in, false, kTensorPlace);
+    const ByteView padding =
+        blob.first(static_cast<std::size_t>(end)).last(static_cast<std::size_t>(end - offset - bytes));
+    check(in, all_zero(padding), kPadding);
     tensor.data = blob.data() + offset;
-    if (!all_finite(tensor)) return refuse(kNotFinite);
+    check(in, all_finite(tensor), kNotFinite);
     place = end;
     model.tensors.push_back(tensor);
   }
-  if (place != blob.size()) return refuse(kTensorPlace);
-  return {};
+  check(in, place == blob.size(), kTensorPlace);
 }
 
 bool shape_is(const Tensor& tensor, DType dtype, std::uint64_t rows, std::uint64_t cols) {
   return tensor.dtype == dtype && tensor.rows == rows && tensor.cols == cols;
 }
 
-// A forest as one node table: {u8 feature or 255 for a leaf, u8 0, i16 left, i16 right, i16 0, f32 threshold or value}.
+// A forest as one node table: {u8 feature or 255 for a leaf, u8 0, u16 left, u16 right, u16 0, f32 threshold or value}.
 // Children come after their parent, so every walk ends; depth is still bounded for the sake of time.
 constexpr std::uint32_t kNodeBytes = 12;
 
-Result<void> check_forest(const Tensor& nodes, const Tensor& roots, std::uint32_t width) {
-  if (nodes.dtype != DType::kU8 || nodes.cols != kNodeBytes || roots.dtype != DType::kU16 || roots.cols != 1)
-    return refuse(kOpShape);
-  if (nodes.rows > 65'535) return fail(ErrorCode::kLimit, 65'535);
+bool forest_is_good(const Tensor& nodes, const Tensor& roots, std::uint32_t width) {
+  if (nodes.dtype != DType::kU8 || nodes.cols != kNodeBytes || nodes.rows > 65'535) return false;
+  if (roots.dtype != DType::kU16 || roots.cols != 1) return false;
   std::vector<std::uint8_t> depth(nodes.rows, 0);
   for (std::uint32_t i = 0; i < nodes.rows; ++i) {
     const std::uint8_t* node = nodes.data + std::size_t{i} * kNodeBytes;
     float number;
     std::memcpy(&number, node + 8, 4);
-    if (!finite(number)) return refuse(kNotFinite);
+    if (!finite(number)) return false;
     if (node[0] == 255) continue;
-    if (node[0] >= width || depth[i] >= kTreeDepthMax) return refuse(kTree);
+    if (node[0] >= width || depth[i] >= kTreeDepthMax) return false;
     for (std::uint32_t side = 0; side < 2; ++side) {
       std::uint16_t child;
       std::memcpy(&child, node + 2 + 2 * side, 2);
-      if (child <= i || child >= nodes.rows) return refuse(kTree);
-      if (depth[child] < depth[i] + 1) depth[child] = static_cast<std::uint8_t>(depth[i] + 1);
+      if (child <= i || child >= nodes.rows) return false;
+      depth[child] = std::max(depth[child], static_cast<std::uint8_t>(depth[i] + 1));
     }
   }
   for (std::uint32_t i = 0; i < roots.rows; ++i) {
-    if (u16_at(roots, i) >= nodes.rows) return refuse(kTree);
+    if (u16_at(roots, i) >= nodes.rows) return false;
   }
-  return {};
+  return true;
 }
 
 // What the operation before left behind.
 struct State {
-  enum Kind : std::uint8_t { kText, kBuckets, kColumns, kValues, kHistory, kDone } kind{};
+  enum Kind : std::uint8_t { kText, kColumns, kHistory, kBuckets, kValues } kind{};
   std::uint32_t width = 0;
 };
 
 class OpReader {
  public:
-  OpReader(wire::Reader& in, Model& model) : in_(in), model_(model) {}
+  OpReader(StickyReader& in, Model& model, State& state) : in_(in), model_(model), state_(state) {}
 
-  Result<void> read(Op& op, State& state) {
-    OAS_TRY(const std::uint8_t code, in_.u8());
+  void read(Op& op) {
+    const std::uint8_t code = in_.u8();
     op.code = static_cast<OpCode>(code);
     switch (op.code) {
-      case OpCode::kNgramHash: return ngram(op, state);
-      case OpCode::kNumericFeatures: return numeric(op, state);
-      case OpCode::kEmbeddingBag: return bag(op, state);
-      case OpCode::kGemm: return gemm(op, state);
+      case OpCode::kNgramHash: return ngram(op);
+      case OpCode::kNumericFeatures: return numeric(op);
+      case OpCode::kEmbeddingBag: return bag(op);
+      case OpCode::kGemm: return gemm(op);
       case OpCode::kRelu:
       case OpCode::kSigmoid:
       case OpCode::kTanh:
-      case OpCode::kSoftmax: return state.kind == State::kValues ? Result<void>{} : refuse(kOpOrder);
-      case OpCode::kTreeEnsemble: return trees(op, state);
-      case OpCode::kSparseRowSum: return sparse(op, state);
-      case OpCode::kCalibrate: return numbers(op, state, 2);
-      case OpCode::kThreshold: return numbers(op, state, 1);
+      case OpCode::kSoftmax: return after(State::kValues);
+      case OpCode::kTreeEnsemble: return trees(op);
+      case OpCode::kSparseRowSum: return sparse(op);
+      case OpCode::kCalibrate: return numbers(op);
+      case OpCode::kThreshold: numbers(op); return check(in_, op.a >= 0.0f && op.a <= 1.0f && op.b > 0.0f, kOpNumber);
     }
-    return refuse(kUnknownOp);
+    check(in_, false, kUnknownOp);
   }
 
  private:
-  Result<const Tensor*> tensor(Op& op, int slot) {
-    OAS_TRY(const std::uint8_t index, in_.u8());
-    if (index >= model_.tensors.size()) return refuse(kOpShape);
+  void after(State::Kind kind) { check(in_, state_.kind == kind, kOpOrder); }
+  void shape(bool good) { check(in_, good, kOpShape); }
+
+  // An index that names no tensor gives an empty one, which fits no shape.
+  const Tensor& tensor(Op& op, int slot) {
+    const std::uint8_t index = in_.u8();
     op.tensors[slot] = index;
-    return &model_.tensors[index];
+    if (index < model_.tensors.size()) return model_.tensors[index];
+    shape(false);
+    return none_;
   }
 
-  Result<void> ngram(Op& op, State& state) {
-    OAS_TRY(op.ngram.buckets_log2, in_.u8());
-    OAS_TRY(op.ngram.char_min, in_.u8());
-    OAS_TRY(op.ngram.char_max, in_.u8());
-    if (state.kind != State::kText) return refuse(kOpOrder);
-    if (!valid(op.ngram)) return refuse(kOpNumber);
-    state = {State::kBuckets, std::uint32_t{1} << op.ngram.buckets_log2};
-    return {};
+  void ngram(Op& op) {
+    op.ngram.buckets_log2 = in_.u8();
+    op.ngram.char_min = in_.u8();
+    op.ngram.char_max = in_.u8();
+    after(State::kText);
+    check(in_, valid(op.ngram), kOpNumber);
+    state_ = {State::kBuckets, std::uint32_t{1} << (op.ngram.buckets_log2 & 31U)};
   }
 
-  Result<void> numeric(Op& op, State& state) {
-    OAS_TRY(const std::uint32_t count, in_.count(kModelColumnsMax));
-    if (state.kind != State::kColumns || count != state.width) return refuse(kOpOrder);
+  void numeric(Op& op) {
+    const std::uint32_t count = in_.count(kModelColumnsMax);
+    after(State::kColumns);
+    shape(count == state_.width);
     std::uint32_t width = 0;
-    for (std::uint32_t i = 0; i < count; ++i) {
+    for (std::uint32_t i = 0; i < count && in_.ok(); ++i) {
       Column column;
-      OAS_TRY(const std::uint8_t kind, in_.u8());
-      if (kind > 2) return refuse(kOpNumber);
+      const std::uint8_t kind = in_.u8();
       column.kind = static_cast<ColumnKind>(kind);
-      if (column.kind == ColumnKind::kOneHot) {
-        OAS_TRY(column.width, in_.count(kModelColumnsMax));
-      }
+      if (column.kind == ColumnKind::kOneHot) column.width = in_.count(kModelColumnsMax);
       width += column.width;
-      if (column.width == 0 || width > kModelWidthMax) return refuse(kOpShape);
+      shape(kind <= 2 && column.width > 0 && width <= kModelWidthMax);
       op.columns.push_back(column);
     }
-    OAS_TRY(const Tensor* scale, tensor(op, 0));  // per column: mean, 1 / deviation
-    if (!shape_is(*scale, DType::kF32, count, 2)) return refuse(kOpShape);
-    state = {State::kValues, width};
-    return {};
+    shape(shape_is(tensor(op, 0), DType::kF32, count, 2));  // per column: mean, 1 / deviation
+    state_ = {State::kValues, width};
   }
 
-  Result<void> bag(Op& op, State& state) {
-    OAS_TRY(const Tensor* rows, tensor(op, 0));
-    OAS_TRY(const Tensor* scale, tensor(op, 1));
-    if (state.kind != State::kBuckets) return refuse(kOpOrder);
-    if (rows->dtype != DType::kI8 && rows->dtype != DType::kI4) return refuse(kOpShape);
-    if (rows->rows != state.width || rows->cols > kModelWidthMax || rows->cols % 4 != 0) return refuse(kOpShape);
-    if (!shape_is(*scale, DType::kU8, state.width, 1)) return refuse(kOpShape);
-    for (std::uint32_t i = 0; i < state.width; ++i) {
-      if (scale->data[i] >= kScaleCodes) return refuse(kNotFinite);
-    }
-    state = {State::kValues, rows->cols};
-    return {};
+  void bag(Op& op) {
+    const Tensor& rows = tensor(op, 0);
+    const Tensor& scale = tensor(op, 1);
+    after(State::kBuckets);
+    shape((rows.dtype == DType::kI8 || rows.dtype == DType::kI4) && rows.rows == state_.width &&
+          rows.cols <= kModelWidthMax && rows.cols % 4 == 0 && shape_is(scale, DType::kU8, state_.width, 1));
+    for (std::uint32_t i = 0; in_.ok() && i < state_.width; ++i) check(in_, scale.data[i] < kScaleCodes, kNotFinite);
+    state_ = {State::kValues, rows.cols};
   }
 
-  Result<void> gemm(Op& op, State& state) {
-    OAS_TRY(const Tensor* weights, tensor(op, 0));
-    OAS_TRY(const Tensor* scale, tensor(op, 1));
-    OAS_TRY(const Tensor* bias, tensor(op, 2));
-    if (state.kind != State::kValues) return refuse(kOpOrder);
-    if (weights->dtype != DType::kI8 && weights->dtype != DType::kF32) return refuse(kOpShape);
-    if (weights->cols != state.width || state.width > kModelWidthMax || weights->rows > kModelLabelsMax)
-      return refuse(kOpShape);
+  void gemm(Op& op) {
+    const Tensor& weights = tensor(op, 0);
+    const Tensor& scale = tensor(op, 1);
+    const Tensor& bias = tensor(op, 2);
+    after(State::kValues);
+    shape(weights.cols == state_.width && state_.width <= kModelWidthMax && weights.rows <= kModelLabelsMax);
     // An f32 layer needs no scale and names the bias twice.
-    const bool scaled = weights->dtype == DType::kI8;
-    if (scaled ? !shape_is(*scale, DType::kF32, weights->rows, 1) : op.tensors[1] != op.tensors[2])
-      return refuse(kOpShape);
-    if (!shape_is(*bias, DType::kF32, weights->rows, 1)) return refuse(kOpShape);
-    state = {State::kValues, weights->rows};
-    return {};
+    shape(weights.dtype == DType::kI8    ? shape_is(scale, DType::kF32, weights.rows, 1)
+          : weights.dtype == DType::kF32 ? op.tensors[1] == op.tensors[2]
+                                         : false);
+    shape(shape_is(bias, DType::kF32, weights.rows, 1));
+    state_.width = weights.rows;
   }
 
-  Result<void> trees(Op& op, State& state) {
-    OAS_TRY(const Tensor* nodes, tensor(op, 0));
-    OAS_TRY(const Tensor* roots, tensor(op, 1));
-    if (state.kind != State::kValues) return refuse(kOpOrder);
-    OAS_CHECK(check_forest(*nodes, *roots, state.width));
-    state = {State::kValues, 1};
-    return {};
+  void trees(Op& op) {
+    const Tensor& nodes = tensor(op, 0);
+    const Tensor& roots = tensor(op, 1);
+    after(State::kValues);
+    check(in_, in_.ok() && forest_is_good(nodes, roots, state_.width), kTree);
+    state_.width = 1;
   }
 
-  Result<void> sparse(Op& op, State& state) {
-    OAS_TRY(const Tensor* ids, tensor(op, 0));
-    OAS_TRY(const Tensor* values, tensor(op, 1));
-    OAS_TRY(const Tensor* scale, tensor(op, 2));
-    if (state.kind != State::kHistory) return refuse(kOpOrder);
+  void sparse(Op& op) {
+    const Tensor& ids = tensor(op, 0);
+    const Tensor& values = tensor(op, 1);
+    const Tensor& scale = tensor(op, 2);
+    after(State::kHistory);
     const auto items = static_cast<std::uint32_t>(model_.labels.size());
-    if (ids->dtype != DType::kU16 || ids->rows != items || !shape_is(*values, DType::kI8, items, ids->cols))
-      return refuse(kOpShape);
-    if (!shape_is(*scale, DType::kF32, items, 2)) return refuse(kOpShape);  // row scale, prior
-    for (std::uint64_t i = 0; i < ids->size(); ++i) {
-      if (u16_at(*ids, i) >= items) return refuse(kIds);
-    }
-    state = {State::kValues, items};
-    return {};
+    shape(ids.dtype == DType::kU16 && ids.rows == items && shape_is(values, DType::kI8, items, ids.cols) &&
+          shape_is(scale, DType::kF32, items, 2));  // row scale, prior
+    for (std::uint64_t i = 0; in_.ok() && i < ids.size(); ++i) check(in_, u16_at(ids, i) < items, kIds);
+    state_ = {State::kValues, items};
   }
 
-  Result<void> numbers(Op& op, State& state, int count) {
-    for (int i = 0; i < count; ++i) {
-      OAS_TRY(const std::uint32_t bits, in_.u32());
-      (i == 0 ? op.a : op.b) = std::bit_cast<float>(bits);
-    }
-    if (state.kind != State::kValues) return refuse(kOpOrder);
-    if (!finite(op.a) || !finite(op.b)) return refuse(kOpNumber);
-    return {};
+  void numbers(Op& op) {
+    op.a = in_.f32();
+    op.b = in_.f32();
+    after(State::kValues);
+    check(in_, finite(op.a) && finite(op.b), kOpNumber);
   }
 
-  wire::Reader& in_;
+  StickyReader& in_;
   Model& model_;
+  State& state_;
+  Tensor none_;
 };
 
-Result<void> read_header(Model& model, ByteView header, ByteView blob) {
-  wire::Reader in(header);
-  OAS_TRY(const std::string_view id, in.text(kModelTextBytesMax));
-  OAS_TRY(const std::string_view version, in.text(kModelTextBytesMax));
-  OAS_TRY(const std::uint8_t kind, in.u8());
-  if (kind > 2) return refuse(kKind);
-  model.id = id;
-  model.version = version;
+void read_header(StickyReader& in, Model& model, ByteView blob) {
+  model.id = in.text(kModelTextBytesMax);
+  model.version = in.text(kModelTextBytesMax);
+  const std::uint8_t kind = in.u8();
+  check(in, kind <= 2, kKind);
   model.kind = static_cast<ModelKind>(kind);
-  OAS_TRY(model.inputs, in.count(kModelColumnsMax));
-  OAS_CHECK(read_texts(in, model.labels, kModelLabelsMax));
-  if (model.labels.empty()) return refuse(kLabelCount);
-  OAS_CHECK(read_views(in, model));
-  OAS_CHECK(read_tensors(in, model, blob));
+  model.inputs = in.count(kModelColumnsMax);
+  in.texts(model.labels, kModelLabelsMax, kModelTextBytesMax);
+  check(in, !model.labels.empty(), kLabelCount);
+  read_views(in, model);
+  if (in.ok()) read_tensors(in, model, blob);
   State state;
   state.kind = model.kind == ModelKind::kText      ? State::kText
                : model.kind == ModelKind::kNumeric ? State::kColumns
                                                    : State::kHistory;
   state.width = model.inputs;
-  OAS_TRY(const std::uint32_t ops, in.count(kModelOpsMax));
-  OpReader reader(in, model);
-  for (std::uint32_t i = 0; i < ops; ++i) {
-    Op op;
-    OAS_CHECK(reader.read(op, state));
-    model.ops.push_back(std::move(op));
+  for (std::uint32_t count = in.count(kModelOpsMax); count > 0 && in.ok(); --count) {
+    model.ops.emplace_back();
+    OpReader(in, model, state).read(model.ops.back());
   }
-  OAS_CHECK(in.end());
-  if (state.kind != State::kValues) return refuse(kOpOrder);
-  if (state.width != model.labels.size()) return refuse(kLabelCount);
-  return {};
+  in.end();
+  check(in, state.kind == State::kValues, kOpOrder);
+  check(in, state.width == model.labels.size(), kLabelCount);
 }
 
 }  // namespace
 
 Result<Model> load_model(Bytes file) {
-  OAS_TRY(const Layout layout, read_layout(file));
   Model model;
   model.bytes = std::move(file);
   const ByteView all(model.bytes);
+  StickyReader fixed(all);
+  Layout layout;
+  read_layout(fixed, all.size(), layout);
+  if (!fixed.ok()) return std::unexpected(fixed.error());
   const Sha256 hash = sha256(all.first(all.size() - 32));
-  if (!std::equal(hash.begin(), hash.end(), all.end() - 32)) return fail(ErrorCode::kChecksum);
+  if (std::memcmp(hash.data(), all.data() + all.size() - 32, 32) != 0) return fail(ErrorCode::kChecksum);
   model.recipe_sha256 = all.subspan(24, 32);
-  model.meta = as_text(all.subspan(kFixedBytes + layout.header, layout.meta));
-  for (std::size_t i = kFixedBytes + layout.header + layout.meta; i < layout.blob_at; ++i) {
-    if (all[i] != 0) return refuse(kPadding);
-  }
-  OAS_CHECK(read_header(model, all.subspan(kFixedBytes, layout.header), all.subspan(layout.blob_at, layout.blob)));
+  const ByteView text = all.first(layout.blob_at).subspan(kFixedBytes);
+  model.meta = as_text(text.subspan(layout.header, layout.meta));
+  StickyReader header(text.first(layout.header));
+  check(header, all_zero(text.subspan(layout.header + layout.meta)), kPadding);
+  read_header(header, model, all.subspan(layout.blob_at, layout.blob));
+  if (!header.ok()) return std::unexpected(header.error());
   return model;
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

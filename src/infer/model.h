@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -44,7 +43,7 @@ enum class OpCode : std::uint8_t {
   kTreeEnsemble = 9,  // values -> one score
   kSparseRowSum = 10,  // history of ids -> a score for every id
   kCalibrate = 11,  // value * a + b
-  kThreshold = 12,  // abstain when the best value is below
+  kThreshold = 12,  // confidence = the best of softmax(value * b); abstain when it is below a
 };
 
 enum class ColumnKind : std::uint8_t { kStandard = 0, kLog1p = 1, kOneHot = 2 };
@@ -64,23 +63,23 @@ struct Op {
 
 // Several ways to read the same probabilities: labels summed into groups; a label outside every group is left out.
 struct View {
-  std::string name;
-  std::vector<std::string> labels;
+  std::string_view name;
+  std::vector<std::string_view> labels;
   std::vector<std::uint16_t> group_of;  // per label: group + 1, or 0
   float threshold = 0.0f;
 };
 
 struct Model {
-  std::string id, version;
+  std::string_view id, version;
   ModelKind kind{};
-  std::vector<std::string> labels;
+  std::vector<std::string_view> labels;
   std::vector<View> views;  // [0] is the plain one: every label its own group
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
   std::uint32_t inputs = 0;  // columns of a numeric model
   std::string_view meta;  // canonical JSON for people and registries; never read here
   ByteView recipe_sha256;
-  Bytes bytes;  // the file; tensors, meta and hash point into it
+  Bytes bytes;  // the file; every view above points into it
 
   Model() = default;
   Model(Model&&) noexcept = default;  // moving a vector keeps its storage, so the views stay valid

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "base/assert.h"
 
@@ -29,20 +30,21 @@ constexpr std::uint32_t finish(std::uint32_t hash) {
   return hash ^ (hash >> 16);
 }
 
-void append_utf8(std::vector<std::uint8_t>& out, std::uint32_t code) {
-  const auto put = [&](std::uint32_t byte) { out.push_back(static_cast<std::uint8_t>(byte)); };
-  if (code < 0x80) return put(code);
-  if (code < 0x800) {
-    put(0xC0 | (code >> 6));
-  } else if (code < 0x10000) {
-    put(0xE0 | (code >> 12));
-    put(0x80 | ((code >> 6) & 0x3F));
-  } else {
-    put(0xF0 | (code >> 18));
-    put(0x80 | ((code >> 12) & 0x3F));
-    put(0x80 | ((code >> 6) & 0x3F));
+std::size_t put_utf8(std::uint8_t* out, std::uint32_t code) {
+  const auto tail = [&](int shift) { return static_cast<std::uint8_t>(0x80 | ((code >> shift) & 0x3F)); };
+  if (code < 0x80) {
+    out[0] = static_cast<std::uint8_t>(code);
+    return 1;
   }
-  put(0x80 | (code & 0x3F));
+  if (code < 0x800) {
+    out[0] = static_cast<std::uint8_t>(0xC0 | (code >> 6));
+    out[1] = tail(0);
+    return 2;
+  }
+  const std::size_t size = code < 0x10000 ? 3 : 4;
+  out[0] = static_cast<std::uint8_t>(size == 3 ? 0xE0 | (code >> 12) : 0xF0 | (code >> 18));
+  for (std::size_t i = 1; i < size; ++i) out[i] = tail(6 * static_cast<int>(size - 1 - i));
+  return size;
 }
 
 // Cutting inside a code point would turn its head into U+FFFD, so the cut moves to the boundary before.
@@ -60,14 +62,16 @@ bool valid(const NgramParams& params) {
          params.char_min <= 5 && params.char_max >= params.char_min && params.char_max <= 6;
 }
 
-void NgramHasher::mark(std::uint32_t hash) {
+[[gnu::noinline]] void NgramHasher::mark(std::uint32_t hash) {
   const std::uint32_t bucket = finish(hash) & mask_;
   seen_[bucket / 64] |= std::uint64_t{1} << (bucket % 64);
 }
 
-void NgramHasher::read_tokens(ByteView text) {
-  lower_.clear();
+[[gnu::noinline]] void NgramHasher::read_tokens(ByteView text) {
+  // No code point takes more than three times its bytes: U+FFFD for one broken byte does.
+  lower_.resize(text.size() * 3);
   tokens_.clear();
+  std::uint32_t begin = 0;
   bool in_word = false;
   for (std::size_t at = 0; at < text.size();) {
     const CodePoint point = read_code_point(text, at);
@@ -77,9 +81,8 @@ void NgramHasher::read_tokens(ByteView text) {
       in_word = false;
       continue;
     }
-    const auto begin = static_cast<std::uint32_t>(lower_.size());
-    append_utf8(lower_, kind == CharClass::kWord ? unicode_.lower(point.code) : point.code);
-    const auto end = static_cast<std::uint32_t>(lower_.size());
+    const std::uint32_t code = kind == CharClass::kWord ? unicode_.lower(point.code) : point.code;
+    const std::uint32_t end = begin + static_cast<std::uint32_t>(put_utf8(&lower_[begin], code));
     const bool word = kind == CharClass::kWord;
     if (word && in_word) {
       tokens_.back().end = end;
@@ -87,20 +90,22 @@ void NgramHasher::read_tokens(ByteView text) {
       tokens_.push_back({begin, end, word});
     }
     in_word = word;
+    begin = end;
   }
 }
 
-void NgramHasher::hash_chars(std::uint32_t begin, std::uint32_t end, const NgramParams& params) {
-  framed_.clear();
-  framed_.push_back('<');
-  framed_.insert(framed_.end(), lower_.begin() + begin, lower_.begin() + end);
-  framed_.push_back('>');
-  starts_.clear();
-  for (std::uint32_t i = 0; i < framed_.size(); ++i) {
-    if ((framed_[i] & 0xC0) != 0x80) starts_.push_back(i);
+[[gnu::noinline]] void NgramHasher::hash_chars(std::uint32_t begin, std::uint32_t end, const NgramParams& params) {
+  const std::uint32_t size = end - begin + 2;
+  framed_.resize(size);
+  framed_[0] = '<';
+  std::memcpy(&framed_[1], &lower_[begin], size - 2);
+  framed_[size - 1] = '>';
+  starts_.resize(size + 1);
+  std::uint32_t count = 0;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    if ((framed_[i] & 0xC0) != 0x80) starts_[count++] = i;
   }
-  const auto count = static_cast<std::uint32_t>(starts_.size());
-  starts_.push_back(static_cast<std::uint32_t>(framed_.size()));
+  starts_[count] = size;
   for (std::uint32_t n = params.char_min; n <= params.char_max; ++n) {
     const std::uint32_t head = start(static_cast<std::uint8_t>(n));
     for (std::uint32_t i = 0; i + n <= count; ++i) mark(fnv(head, &framed_[starts_[i]], starts_[i + n] - starts_[i]));
@@ -111,7 +116,8 @@ std::span<const std::uint32_t> NgramHasher::features(ByteView text, const NgramP
   OAS_ASSERT(valid(params));
   const std::uint32_t buckets = std::uint32_t{1} << params.buckets_log2;
   mask_ = buckets - 1;
-  seen_.assign((buckets + 63) / 64, 0);
+  seen_.resize((buckets + 63) / 64);
+  std::fill(seen_.begin(), seen_.end(), 0);
   read_tokens(capped(text));
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const auto [begin, end, word] = tokens_[i];

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
-#include "wire/reader.h"
+#include "infer/cold.h"
+#include "infer/sticky.h"
 #include "wire/writer.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::infer {
 namespace {
@@ -77,21 +80,22 @@ Bytes Recommender::save() const {
 }
 
 Result<Recommender> Recommender::load(ByteView bytes) {
-  wire::Reader in(bytes);
-  OAS_TRY(const std::uint8_t format, in.u8());
-  if (format != kFormat) return fail(ErrorCode::kUnknownVersion, format);
-  OAS_TRY(const std::uint32_t items, in.count(kEaseItemsMax));
+  StickyReader in(bytes);
+  const std::uint8_t format = in.u8();
+  if (format != kFormat) in.refuse(ErrorCode::kUnknownVersion, format);
+  const std::uint32_t items = in.count(kEaseItemsMax);
   // Each count is at least one byte, so a short file cannot ask for a large matrix.
-  if (in.left() < std::uint64_t{items} * (items + 1) / 2) return fail(ErrorCode::kTruncated, in.left());
+  if (in.left() < std::uint64_t{items} * (items + 1) / 2) in.refuse(ErrorCode::kTruncated, in.left());
+  if (!in.ok()) return std::unexpected(in.error());
   Recommender out(items);
   for (std::uint32_t a = 0; a < items; ++a) {
-    for (std::uint32_t b = 0; b <= a; ++b) {
-      OAS_TRY(const std::uint32_t count, in.count(kCountMax));
-      out.counts_.set(a, b, static_cast<std::int32_t>(count));
-    }
+    for (std::uint32_t b = 0; b <= a; ++b) out.counts_.set(a, b, static_cast<std::int32_t>(in.count(kCountMax)));
   }
-  OAS_CHECK(in.end());
+  in.end();
+  if (!in.ok()) return std::unexpected(in.error());
   return out;
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

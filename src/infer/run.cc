@@ -1,9 +1,25 @@
 #include "infer/run.h"
 
 #include "base/assert.h"
+#include "infer/cold.h"
 #include "infer/math.h"
 
+OAS_COLD_BEGIN
+
 namespace oas::infer {
+namespace {
+
+// The largest of softmax(values * k). A small k looks at all of the values instead of the best few: that tells text that
+// fits no label from text that fits two.
+float best_share(std::span<const float> values, float k) {
+  float top = values[0];
+  for (const float v : values) top = v > top ? v : top;
+  float sum = 0.0f;
+  for (const float v : values) sum += exp_f((v - top) * k);
+  return 1.0f / sum;
+}
+
+}  // namespace
 
 Answer Runner::text(const Model& model, ByteView text, std::uint32_t view) {
   OAS_ASSERT(model.kind == ModelKind::kText);
@@ -35,6 +51,7 @@ std::span<const float> Runner::embed(const Model& model, ByteView text) {
 
 Answer Runner::run(const Model& model, std::uint32_t view) {
   threshold_ = 0.0f;
+  confidence_ = -1.0f;
   for (const Op& op : model.ops) apply(model, op);
   return answer(model, view);
 }
@@ -73,7 +90,10 @@ void Runner::apply(const Model& model, const Op& op) {
     case OpCode::kCalibrate:
       for (float& v : values_) v = v * op.a + op.b;
       break;
-    case OpCode::kThreshold: threshold_ = op.a; break;
+    case OpCode::kThreshold:
+      threshold_ = op.a;
+      confidence_ = best_share(values_, op.b);
+      break;
   }
 }
 
@@ -131,15 +151,19 @@ Answer Runner::answer(const Model& model, std::uint32_t view) {
     values = grouped_;
     threshold = chosen.threshold;
   }
-  Answer out{.values = values, .best = values[0], .label = 0, .abstain = false};
+  Answer out{.values = values, .best = values[0], .label = 0, .confidence = 0.0f, .abstain = false};
   for (std::uint32_t i = 1; i < values.size(); ++i) {
     if (values[i] > out.best) {
       out.best = values[i];
       out.label = i;
     }
   }
-  out.abstain = out.best < threshold;
+  // A view asks another question than the plain labels, so only its own probabilities say how sure it is.
+  out.confidence = view == 0 && confidence_ >= 0.0f ? confidence_ : out.best;
+  out.abstain = out.confidence < threshold;
   return out;
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

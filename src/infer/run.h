@@ -16,6 +16,7 @@ struct Answer {
   std::span<const float> values;  // one a label of the view; valid until the next call
   float best = 0.0f;
   std::uint32_t label = 0;  // of the best value; the lowest index wins a tie
+  float confidence = 0.0f;  // what the threshold looks at; the best value where the model has no better measure
   bool abstain = false;
 };
 
@@ -46,7 +47,7 @@ class Runner {
   std::span<const std::uint32_t> history_;
   std::span<const std::uint32_t> buckets_;
   std::vector<float> values_, next_, grouped_;
-  float threshold_ = 0.0f;
+  float threshold_ = 0.0f, confidence_ = -1.0f;
 };
 
 }  // namespace oas::infer

@@ -1,6 +1,9 @@
 #include "infer/unicode.h"
+#include "infer/cold.h"
 
 #include <algorithm>
+
+OAS_COLD_BEGIN
 
 namespace oas::infer {
 namespace {
@@ -80,3 +83,5 @@ CharClass UnicodeTable::classify(std::uint32_t code) const {
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

@@ -1,7 +1,10 @@
 #include "infer/write.h"
 
 #include "base/assert.h"
+#include "infer/cold.h"
 #include "wire/writer.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::infer {
 namespace {
@@ -75,7 +78,7 @@ ModelWriter::Quantised ModelWriter::rows_coded(std::uint32_t rows, std::uint32_t
                                                DType dtype) {
   const std::int32_t limit = dtype == DType::kI4 ? 7 : 127;
   Bytes codes(rows);
-  Bytes packed(tensor_bytes(dtype, std::uint64_t{rows} * cols));
+  Bytes packed(static_cast<std::size_t>(tensor_bytes(dtype, std::uint64_t{rows} * cols)));
   for (std::uint32_t r = 0; r < rows; ++r) {
     const std::size_t at = std::size_t{r} * cols;
     codes[r] = best_scale_code(values, at, cols, limit);
@@ -146,7 +149,7 @@ Bytes ModelWriter::finish() const {
   text.varint(head_.labels.size());
   for (const std::string& label : head_.labels) text.text(label);
   text.varint(head_.views.size());
-  for (const View& view : head_.views) {
+  for (const ViewSpec& view : head_.views) {
     text.text(view.name);
     text.varint(view.labels.size());
     for (const std::string& label : view.labels) text.text(label);
@@ -185,3 +188,5 @@ Bytes ModelWriter::finish() const {
 }
 
 }  // namespace oas::infer
+
+OAS_COLD_END

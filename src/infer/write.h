@@ -12,12 +12,18 @@ namespace oas::infer {
 
 class ModelWriter {
  public:
+  struct ViewSpec {
+    std::string name;
+    std::vector<std::string> labels;
+    std::vector<std::uint16_t> group_of;  // per label: group + 1, or 0
+    float threshold = 0.0f;
+  };
   struct Head {
     std::string id, version;
     ModelKind kind{};
     std::uint32_t inputs = 0;
     std::vector<std::string> labels;
-    std::vector<View> views;  // without the plain one
+    std::vector<ViewSpec> views;  // without the plain one
     std::string meta;
     Sha256 recipe_sha256{};
   };
