@@ -10,13 +10,16 @@ OAS_COLD_BEGIN
 namespace oas::infer {
 namespace {
 
+// Ascending, by marking: no order of visits may matter to the counts.
 std::vector<std::uint32_t> distinct(std::span<const std::uint32_t> visited, std::uint32_t items) {
-  std::vector<std::uint32_t> out;
+  std::vector<std::uint8_t> seen(items, 0);
   for (const std::uint32_t item : visited) {
-    if (item < items) out.push_back(item);
+    if (item < items) seen[item] = 1;
   }
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  std::vector<std::uint32_t> out;
+  for (std::uint32_t item = 0; item < items; ++item) {
+    if (seen[item] != 0) out.push_back(item);
+  }
   return out;
 }
 

@@ -49,7 +49,7 @@ void FittedIntent::forward(const Sample& sample, float* out) const {
 }
 
 // One example at a time, AdaGrad with one accumulator a row, the rate falling linearly to a tenth.
-void FittedIntent::train(std::vector<Sample>& samples, const FitOptions& options) {
+[[gnu::noinline]] void FittedIntent::train(std::vector<Sample>& samples, const FitOptions& options) {
   Prng prng(options.seed);
   std::vector<float> sparse_square(sparse_.size() / padded_, 1e-8f), dense_square(labels_, 1e-8f), error(padded_, 0.0f);
   std::vector<std::uint32_t> order(samples.size());
@@ -98,8 +98,9 @@ void FittedIntent::train(std::vector<Sample>& samples, const FitOptions& options
 }
 
 OAS_COLD_BEGIN
-Result<FittedIntent> FittedIntent::fit(const Model& base, std::uint32_t label_count,
-                                       std::span<const FitExample> examples, const FitOptions& options) {
+[[gnu::noinline]] Result<FittedIntent> FittedIntent::fit(const Model& base, std::uint32_t label_count,
+                                                         std::span<const FitExample> examples,
+                                                         const FitOptions& options) {
   const bool shape = base.kind == ModelKind::kText && base.ops.size() > 1 && base.ops[0].code == OpCode::kNgramHash &&
                      base.ops[1].code == OpCode::kEmbeddingBag;
   const bool counts =

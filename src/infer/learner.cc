@@ -1,6 +1,5 @@
 #include "infer/learner.h"
 
-#include <algorithm>
 #include <bit>
 
 #include "base/assert.h"
@@ -29,14 +28,36 @@ void Learner::slots(Texts context, std::string_view action, std::vector<std::uin
   const std::uint64_t about = hash64(as_bytes(action));
   out.assign(1, slot_of(about));
   for (const std::string_view feature : context) out.push_back(slot_of(hash64(as_bytes(feature), about)));
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  // Insertion sort: a few dozen slots, and the library's sort costs 2 kB. A slot hit twice counts once.
+  std::size_t size = 1;
+  for (std::size_t i = 1; i < out.size(); ++i) {
+    const std::uint32_t slot = out[i];
+    std::size_t at = size;
+    while (at > 0 && out[at - 1] > slot) --at;
+    if (at > 0 && out[at - 1] == slot) continue;
+    for (std::size_t k = size; k > at; --k) out[k] = out[k - 1];
+    out[at] = slot;
+    ++size;
+  }
+  out.resize(size);
+}
+
+std::size_t Learner::place_of(std::uint64_t epoch) const {
+  std::size_t place = 0;
+  while (place < parts_.size() && parts_[place].epoch < epoch) ++place;
+  return place;
+}
+
+void Learner::insert(std::size_t place, Part part) {
+  parts_.emplace_back();
+  for (std::size_t i = parts_.size() - 1; i > place; --i) parts_[i] = std::move(parts_[i - 1]);
+  parts_[place] = std::move(part);
 }
 
 float Learner::effective(std::uint32_t slot) const {
   float weighted = 0.0f;
   float seen = 0.0f;
-  for (const auto& [epoch, part] : parts_) {
+  for (const Part& part : parts_) {
     weighted += part.weight[slot] * part.square[slot];
     seen += part.square[slot];
   }
@@ -47,6 +68,23 @@ float Learner::score(std::span<const std::uint32_t> slots) const {
   float sum = 0.0f;
   for (const std::uint32_t slot : slots) sum += effective(slot);
   return sum;
+}
+
+std::size_t Learner::own_place() {
+  std::size_t place = place_of(epoch_);
+  if (holds(place, epoch_)) return place;
+  if (parts_.size() >= kLearnerEpochsMax) {
+    // The lowest epoch makes room; epochs are random, so this is nobody in particular.
+    for (std::size_t i = 1; i < parts_.size(); ++i) parts_[i - 1] = std::move(parts_[i]);
+    parts_.pop_back();
+    place = place_of(epoch_);
+  }
+  Part own;
+  own.epoch = epoch_;
+  own.weight.assign(kLearnerSlots, 0.0f);
+  own.square.assign(kLearnerSlots, 0.0f);
+  insert(place, std::move(own));
+  return place;
 }
 
 float Learner::expect(Texts context, std::string_view action) const {
@@ -73,12 +111,8 @@ Decision Learner::decide(Texts context, Texts actions, Prng& prng) const {
 void Learner::feedback(Texts context, std::string_view action, float reward, float propensity) {
   std::vector<std::uint32_t> at;
   slots(context, action, at);
-  if (!parts_.contains(epoch_) && parts_.size() >= kLearnerEpochsMax) parts_.erase(parts_.begin());
-  Part& own = parts_[epoch_];
-  if (own.weight.empty()) {
-    own.weight.assign(kLearnerSlots, 0.0f);
-    own.square.assign(kLearnerSlots, 0.0f);
-  }
+  const std::size_t place = own_place();
+  Part& own = parts_[place];
   const float target = reward > 1.0f ? 1.0f : reward > 0.0f ? reward : 0.0f;
   const float importance = propensity > 0.1f ? 1.0f / propensity : 10.0f;
   const float gradient = (sigmoid_f(score(at)) - target) * (importance > 10.0f ? 10.0f : importance);
@@ -94,11 +128,12 @@ Bytes Learner::save() const {
   wire::Writer out(bytes);
   out.u8(kFormat);
   out.varint(parts_.size());
-  for (const auto& [epoch, part] : parts_) {
-    out.u64(epoch);
+  for (const Part& part : parts_) {
+    out.u64(part.epoch);
     out.varint(part.examples);
-    const auto used = std::count_if(part.square.begin(), part.square.end(), [](float s) { return s > 0.0f; });
-    out.varint(static_cast<std::uint64_t>(used));
+    std::uint32_t used = 0;
+    for (const float square : part.square) used += square > 0.0f ? 1U : 0U;
+    out.varint(used);
     std::uint32_t next = 0;
     for (std::uint32_t slot = 0; slot < kLearnerSlots; ++slot) {
       if (!(part.square[slot] > 0.0f)) continue;
@@ -115,10 +150,10 @@ Result<void> Learner::join(ByteView state) {
   StickyReader in(state);
   const std::uint8_t format = in.u8();
   if (format != kFormat) in.refuse(ErrorCode::kUnknownVersion, format);
-  std::vector<std::pair<std::uint64_t, Part>> read;
+  std::vector<Part> read;
   for (std::uint32_t epochs = in.count(kLearnerEpochsMax); epochs > 0 && in.ok(); --epochs) {
-    auto& [epoch, part] = read.emplace_back();
-    epoch = in.u64();
+    Part& part = read.emplace_back();
+    part.epoch = in.u64();
     part.examples = in.count(0xFFFF'FFFFU);
     part.weight.assign(kLearnerSlots, 0.0f);
     part.square.assign(kLearnerSlots, 0.0f);
@@ -138,11 +173,14 @@ Result<void> Learner::join(ByteView state) {
   }
   in.end();
   // Nothing is taken before everything was read: a damaged state changes nothing.
-  for (auto& [epoch, part] : read) {
+  for (Part& part : read) {
     if (!in.ok()) break;
-    const auto known = parts_.find(epoch);
-    if (known != parts_.end() ? known->second.examples >= part.examples : parts_.size() >= kLearnerEpochsMax) continue;
-    parts_[epoch] = std::move(part);
+    const std::size_t place = place_of(part.epoch);
+    if (holds(place, part.epoch)) {
+      if (parts_[place].examples < part.examples) parts_[place] = std::move(part);
+    } else if (parts_.size() < kLearnerEpochsMax) {
+      insert(place, std::move(part));
+    }
   }
   return in.result();
 }

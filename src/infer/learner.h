@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -54,16 +53,24 @@ class Learner {
 
  private:
   struct Part {
+    std::uint64_t epoch = 0;
     std::uint32_t examples = 0;
     std::vector<float> weight, square;  // one a slot
   };
   void slots(Texts context, std::string_view action, std::vector<std::uint32_t>& out) const;
+  // The part of an epoch, or the place where it belongs.
+  [[nodiscard]] std::size_t place_of(std::uint64_t epoch) const;
+  [[nodiscard]] bool holds(std::size_t place, std::uint64_t epoch) const {
+    return place < parts_.size() && parts_[place].epoch == epoch;
+  }
+  std::size_t own_place();
+  void insert(std::size_t place, Part part);
   [[nodiscard]] float effective(std::uint32_t slot) const;
   [[nodiscard]] float score(std::span<const std::uint32_t> slots) const;
 
   std::uint64_t epoch_;
   LearnerOptions options_;
-  std::map<std::uint64_t, Part> parts_;
+  std::vector<Part> parts_;  // ascending by epoch
 };
 
 }  // namespace oas::infer

@@ -74,16 +74,18 @@ void read_views(StickyReader& in, Model& model) {
   model.views.resize(1 + in.count(kModelViewsMax - 1));
   model.views[0].name = "labels";
   model.views[0].labels = model.labels;
-  for (std::size_t i = 1; i <= model.labels.size(); ++i) {
-    model.views[0].group_of.push_back(static_cast<std::uint16_t>(i));
+  model.views[0].group_of.resize(model.labels.size());
+  for (std::size_t i = 0; i < model.labels.size(); ++i) {
+    model.views[0].group_of[i] = static_cast<std::uint16_t>(i + 1);
   }
   for (std::size_t v = 1; v < model.views.size() && in.ok(); ++v) {
     View& view = model.views[v];
     view.name = in.text(kModelTextBytesMax);
     in.texts(view.labels, kModelLabelsMax, kModelTextBytesMax);
     check(in, !view.labels.empty(), kViewGroups);
-    for (std::size_t k = 0; k < model.labels.size(); ++k) {
-      view.group_of.push_back(static_cast<std::uint16_t>(in.count(static_cast<std::uint32_t>(view.labels.size()))));
+    view.group_of.resize(model.labels.size());
+    for (std::uint16_t& group : view.group_of) {
+      group = static_cast<std::uint16_t>(in.count(static_cast<std::uint32_t>(view.labels.size())));
     }
     view.threshold = in.f32(0.0f, 1.0f);
   }

@@ -19,7 +19,7 @@ constexpr std::uint32_t fnv(std::uint32_t hash, std::uint8_t byte) { return (has
 
 constexpr std::uint32_t start(std::uint8_t kind) { return fnv(kFnvBasis, kind); }
 
-std::uint32_t fnv(std::uint32_t hash, const std::uint8_t* at, std::size_t count) {
+[[gnu::noinline]] std::uint32_t fnv(std::uint32_t hash, const std::uint8_t* at, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) hash = fnv(hash, at[i]);
   return hash;
 }

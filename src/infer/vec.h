@@ -21,8 +21,9 @@ inline void store4(float* at, F32x4 v) { std::memcpy(at, &v, sizeof(v)); }
 
 [[nodiscard]] inline float sum4(F32x4 v) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
-// Dot product in four lanes, then the tail; `count` needs no alignment.
-[[nodiscard]] inline float dot(const float* a, const float* b, std::uint32_t count) {
+// Dot product in four lanes, then the tail; `count` needs no alignment. Not inlined, like axpy: in WebAssembly each copy
+// would be unrolled again, and a call costs nothing beside 16 multiplications.
+[[nodiscard, gnu::noinline]] inline float dot(const float* a, const float* b, std::uint32_t count) {
   F32x4 lanes = splat(0.0f);
   std::uint32_t i = 0;
   for (; i + 4 <= count; i += 4) lanes += load4(a + i) * load4(b + i);
@@ -32,7 +33,7 @@ inline void store4(float* at, F32x4 v) { std::memcpy(at, &v, sizeof(v)); }
 }
 
 // y += k * x
-inline void axpy(float k, const float* x, float* y, std::uint32_t count) {
+[[gnu::noinline]] inline void axpy(float k, const float* x, float* y, std::uint32_t count) {
   const F32x4 k4 = splat(k);
   std::uint32_t i = 0;
   for (; i + 4 <= count; i += 4) store4(y + i, load4(y + i) + k4 * load4(x + i));
