@@ -168,7 +168,7 @@ int run_manifest(const Options& options) {
     const auto recipe_text = recipe_of(options, name);
     const auto recipe = nlohmann::json::parse(recipe_text);
     auto files = nlohmann::ordered_json::array();
-    for (const std::string& file : {"model.oasm", "model.i4.oasm"}) {
+    for (const std::string file : {"model.oasm", "model.i4.oasm"}) {
       const auto bytes = read_file(options.models + "/" + name + "/" + file);
       if (!bytes) continue;
       files.push_back({{"quant", file == "model.oasm" ? "int8" : "int4"},
