@@ -33,9 +33,7 @@ std::uint64_t Prng::next() {
   return result;
 }
 
-std::uint32_t Prng::below(std::uint32_t bound) {
-  return static_cast<std::uint32_t>(((next() >> 32) * bound) >> 32);
-}
+std::uint32_t Prng::below(std::uint32_t bound) { return static_cast<std::uint32_t>(((next() >> 32) * bound) >> 32); }
 
 std::int64_t Prng::between(std::int64_t low, std::int64_t high) {
   return low + static_cast<std::int64_t>(below(static_cast<std::uint32_t>(high - low + 1)));

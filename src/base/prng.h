@@ -20,7 +20,9 @@ class Prng {
   [[nodiscard]] std::uint32_t below(std::uint32_t bound);
   // Uniform in [low, high], for spans below 2^32.
   [[nodiscard]] std::int64_t between(std::int64_t low, std::int64_t high);
-  [[nodiscard]] bool chance(std::uint32_t numerator, std::uint32_t denominator) { return below(denominator) < numerator; }
+  [[nodiscard]] bool chance(std::uint32_t numerator, std::uint32_t denominator) {
+    return below(denominator) < numerator;
+  }
 
  private:
   std::array<std::uint64_t, 4> state_{};

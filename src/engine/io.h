@@ -84,15 +84,15 @@ struct Peer {
 // Everything else the application can ask for; answered by one kResult or kFailed notice.
 struct Command {
   enum class Op : std::uint8_t {
-    kDrain = 0,             // try now, whatever the backoff says; args: budget_ms u32 (0 = none). Answered when idle or spent
-    kStatus = 1,            // → Status bytes
-    kPending = 2,           // args: after key bytes, limit u16 → page of pending events
-    kDeadLetters = 3,       // args: after key bytes, limit u16 → page
-    kDeadLetterRetry = 4,   // args: EventId, json bytes (empty = unchanged) → new EventId
-    kDeadLetterDrop = 5,    // args: EventId
-    kCompact = 6,           // merge small segments now
-    kClose = 7,             // give up the lease; answered when stored
-    kTrap = 255,            // tests only: ends the instance
+    kDrain = 0,  // try now, whatever the backoff says; args: budget_ms u32 (0 = none). Answered when idle or spent
+    kStatus = 1,  // → Status bytes
+    kPending = 2,  // args: after key bytes, limit u16 → page of pending events
+    kDeadLetters = 3,  // args: after key bytes, limit u16 → page
+    kDeadLetterRetry = 4,  // args: EventId, json bytes (empty = unchanged) → new EventId
+    kDeadLetterDrop = 5,  // args: EventId
+    kCompact = 6,  // merge small segments now
+    kClose = 7,  // give up the lease; answered when stored
+    kTrap = 255,  // tests only: ends the instance
   };
   std::uint32_t command{};
   Op op{};
@@ -112,7 +112,7 @@ struct Persist {
   std::vector<Expect> expects;
   std::vector<Put> puts;
   std::vector<KeyRange> deletes;  // carried out before the puts
-  Put guard;                      // empty key when there is nothing to guard (no expects)
+  Put guard;  // empty key when there is nothing to guard (no expects)
 };
 struct Load {
   std::uint32_t load{};
@@ -153,7 +153,7 @@ struct CommandResult {
 struct Settled {
   struct Exception {
     Sequence seq;
-    std::uint8_t kind{};   // sync::VerdictKind
+    std::uint8_t kind{};  // sync::VerdictKind
     std::uint16_t code{};
   };
   StreamId stream;
@@ -170,7 +170,7 @@ struct Status {
   std::uint64_t created{}, applied{}, dead{}, voided{}, deferred{};  // of this device, all epochs, stored
   std::uint32_t attempts{};
   Millis next_attempt;  // monotonic; 0 = none
-  Millis oldest_unsent; // wall clock of the oldest pending event; 0 = none
+  Millis oldest_unsent;  // wall clock of the oldest pending event; 0 = none
 };
 // The credential was refused; the host asks the application once and answers with Connectivity{token_fresh}.
 struct NeedToken {};

@@ -69,7 +69,8 @@ void fields(A& a, R& r) {
   a.number(r.rejected);
   a.number(r.voided);
   a.number(r.deferred);
-  small(a, r.holes_lost);
+  time(a, r.acked_at);
+  small(a, r.rewind);
 }
 template <class A, class R>
   requires std::is_same_v<std::remove_const_t<R>, Lease>

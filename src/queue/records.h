@@ -17,17 +17,23 @@ namespace oas::queue {
 // by another one only when it takes a journal over or re-numbers a fork.
 struct EpochTotals {
   std::array<std::uint64_t, kLaneCount> last{};  // highest number per lane
-  std::array<RollingHash, kLaneCount> hash{};    // the stream's hash after it
-  Hlc hlc;                                       // of the newest event
+  std::array<RollingHash, kLaneCount> hash{};  // the stream's hash after it
+  Hlc hlc;  // of the newest event
+  friend bool operator==(const EpochTotals&, const EpochTotals&) = default;
 };
+
+// After the server lost what it had acknowledged (a restored backup), a stream first learns the server's mark and verdicts
+// again (kCompare); then numbers nobody holds any more may be given up (kCompared).
+enum class Rewind : std::uint8_t { kNone = 0, kCompare = 1, kCompared = 2 };
 
 // How far the server has acknowledged one stream, with what became of the events it passed.
 struct StreamMark {
   Watermark mark;
-  std::uint64_t rejected{};   // dead letters ever made, not those still lying there
+  std::uint64_t rejected{};  // dead letters ever made, not those still lying there
   std::uint64_t voided{};
-  std::uint64_t deferred{};   // passed, final verdict still open
-  bool holes_lost{};          // the server was rewound: numbers nobody holds any more are void
+  std::uint64_t deferred{};  // passed, final verdict still open
+  Millis acked_at;  // server time of the newest acknowledgement; folded once the horizon has passed it
+  Rewind rewind{};
   [[nodiscard]] std::uint64_t applied() const { return mark.seq.value - rejected - voided - deferred; }
 };
 
@@ -46,7 +52,7 @@ struct ServerState {
   Incarnation incarnation;
   std::uint64_t late_seen{};
   Millis horizon;  // server time
-  bool verify{};   // the incarnation changed: all streams must be compared before anything is believed settled
+  bool verify{};  // the incarnation changed: all streams must be compared before anything is believed settled
 };
 
 // Totals of epochs whose own records were folded away.
@@ -59,7 +65,7 @@ struct FoldedTotals {
 
 struct DeadLetter {
   std::uint16_t code{};
-  Millis at;    // wall clock
+  Millis at;  // wall clock
   Bytes event;  // canonical bytes (wire/event.h)
 };
 

@@ -72,11 +72,11 @@ struct SyncRequest {
 enum class StreamStatus : std::uint8_t {
   kOk = 0,           // `mark` is the server's, checked against the client's hashes
   kGap = 1,          // the items start after mark + 1; nothing of this stream was taken
-  kFork = 2,         // another history under this epoch; `mark` is the last agreed position (of the client's own chain)
-  kUnknown = 3,      // hashes no longer kept here; the client parks the stream and retires nothing
-  kRewound = 4,      // the server has less than the client's stored watermark; `mark` is what it has
+  kFork = 2,  // another history under this epoch; `mark` is the last agreed position (of the client's own chain)
+  kUnknown = 3,  // hashes no longer kept here; the client parks the stream and retires nothing
+  kRewound = 4,  // the server has less than the client's stored watermark; `mark` is what it has
   kUndecodable = 5,  // a segment's checksum holds but not its body; re-encode plainly once, then park
-  kFull = 6,         // too many deferred events; `mark` is where it stopped
+  kFull = 6,  // too many deferred events; `mark` is where it stopped
 };
 
 struct StreamAnswer {
@@ -97,10 +97,10 @@ struct LateVerdict {
 struct SyncReply {
   Incarnation incarnation;
   Millis server_time;
-  Millis horizon;             // everything committed before this server time is covered by a backup: settled
-  std::uint32_t credit{};     // events wanted in the next push; never below one segment
+  Millis horizon;  // everything committed before this server time is covered by a backup: settled
+  std::uint32_t credit{};  // events wanted in the next push; never below one segment
   std::uint32_t retry_after_ms{};  // 0 = at once
-  std::uint16_t error{};      // 0, or an ErrorCode that concerns the whole request (then the rest may be empty)
+  std::uint16_t error{};  // 0, or an ErrorCode that concerns the whole request (then the rest may be empty)
   std::vector<StreamAnswer> streams;
   std::vector<LateVerdict> late;
 };

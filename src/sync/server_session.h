@@ -39,19 +39,19 @@ struct StreamRow {
   Watermark mark;  // {0, 0} for a stream never seen
   std::vector<Watermark> hashes;  // those of hashes_at that are kept
   std::vector<Verdict> verdicts;  // > stored, ascending
-  std::vector<VoidRow> voids;     // overlapping the pushed numbers
+  std::vector<VoidRow> voids;  // overlapping the pushed numbers
 };
 
 struct DeferredRow {
   EventId event;
-  std::uint32_t entity{};       // 0 = belongs to none
-  std::vector<EventId> after;   // open dependencies
+  std::uint32_t entity{};  // 0 = belongs to none
+  std::vector<EventId> after;  // open dependencies
 };
 
 struct Rows {
-  std::vector<StreamRow> streams;    // every stream of needs(), in that order
-  std::vector<DeferredRow> deferred; // all of the device, oldest first; at most kDeferredPerDeviceMax
-  std::vector<LateVerdict> late;     // of the device, number > late_seen, ascending, at most kVerdictsMax
+  std::vector<StreamRow> streams;  // every stream of needs(), in that order
+  std::vector<DeferredRow> deferred;  // all of the device, oldest first; at most kDeferredPerDeviceMax
+  std::vector<LateVerdict> late;  // of the device, number > late_seen, ascending, at most kVerdictsMax
 };
 
 // One event to hand to the application, in order. Views into the session's own memory.
@@ -60,7 +60,7 @@ struct PlannedEvent {
   RollingHash hash;
   wire::EventView event;
   bool recovered{};  // fills a void(lost) range
-  bool run{};        // false = store as deferred without running it: `after` is open, or its entity waits
+  bool run{};  // false = store as deferred without running it: `after` is open, or its entity waits
   std::vector<EventId> after;
 };
 
@@ -82,9 +82,9 @@ struct VoidWrite {
 // Everything the transaction must write besides the effects. Deferred events are stored with their bytes.
 struct Writes {
   std::vector<StreamWrite> streams;
-  std::vector<std::uint32_t> events;    // indices into planned(): rows for the inbox, verdict in outcomes order
+  std::vector<std::uint32_t> events;  // indices into planned(): rows for the inbox, verdict in outcomes order
   std::vector<VoidWrite> voids;
-  std::vector<EventId> recovered;       // numbers of void(lost) ranges that have come after all
+  std::vector<EventId> recovered;  // numbers of void(lost) ranges that have come after all
 };
 
 struct ReplyContext {

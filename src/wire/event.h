@@ -20,12 +20,12 @@ namespace oas::wire {
 // Views point into the bytes the event was read from, or into the caller's strings.
 struct EventView {
   Hlc hlc;
-  std::string_view type;        // 1 to 256 bytes, UTF-8, no U+0000
-  std::string_view module;      // 0 to 256 bytes
-  std::string_view entity;      // empty = belongs to none and holds back nothing
+  std::string_view type;  // 1 to 256 bytes, UTF-8, no U+0000
+  std::string_view module;  // 0 to 256 bytes
+  std::string_view entity;  // empty = belongs to none and holds back nothing
   std::string_view dedupe_key;  // empty = two equal events are two events
   std::optional<EventId> replaces;
-  ByteView json;                // one JSON value, at most kEventJsonBytesMax bytes
+  ByteView json;  // one JSON value, at most kEventJsonBytesMax bytes
 };
 
 void write_event(Writer& out, const EventView& event);

@@ -82,7 +82,8 @@ class Reader {
   Result<T> fixed() {
     if (left() < sizeof(T)) return fail(ErrorCode::kTruncated, at_);
     T value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>(value | static_cast<T>(static_cast<T>(bytes_[at_ + i]) << (8 * i)));
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      value = static_cast<T>(value | static_cast<T>(static_cast<T>(bytes_[at_ + i]) << (8 * i)));
     at_ += sizeof(T);
     return value;
   }

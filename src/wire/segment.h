@@ -32,8 +32,8 @@ struct SegmentHead {
   RollingHash hash_before;
   RollingHash hash_after;
   Codec codec{};
-  std::uint32_t json_bytes{};    // sum of the events' JSON
-  std::uint32_t body_bytes{};    // rows, decoded
+  std::uint32_t json_bytes{};  // sum of the events' JSON
+  std::uint32_t body_bytes{};  // rows, decoded
   std::uint32_t stored_bytes{};  // body as stored
   std::vector<std::uint32_t> entities;
 
@@ -45,34 +45,47 @@ struct SegmentView {
   ByteView body;  // encoded; points into the segment's bytes
 };
 
-// Collects events of one stream in order and seals them. Cuts are the caller's: ask `fits` before `add`.
+struct SealedSegment {
+  Sequence first;
+  Sequence last;
+  Hlc hlc_first;
+  std::vector<std::uint32_t> entities;  // ascending and unique
+  Bytes bytes;
+};
+
+// Collects events of one stream in order and seals them into as few segments as the limits allow.
 class SegmentBuilder {
  public:
-  SegmentBuilder(StreamId stream, Sequence first, RollingHash before);
+  SegmentBuilder(StreamId stream, Sequence first, RollingHash before)
+      : stream_(stream), first_(first), before_(before) {}
 
-  // False when one more event of this size would break a limit of a segment, whatever the compression yields.
-  [[nodiscard]] bool fits(std::uint32_t event_bytes, std::uint32_t json_bytes) const;
-  // Appends the event; it gets the next sequence number. Pre: fits().
+  // False when the builder is as full as is useful: seal it and go on with a new one.
+  [[nodiscard]] bool fits(const EventView& event) const;
+  // Appends the event; it gets the next sequence number. Pre: fits(), or the builder is empty.
   void add(const EventView& event);
-  [[nodiscard]] std::uint32_t count() const { return count_; }
-  [[nodiscard]] RollingHash hash() const { return hash_; }
-  [[nodiscard]] std::uint32_t rows_bytes() const { return static_cast<std::uint32_t>(rows_.size()); }
-  [[nodiscard]] const std::vector<std::uint32_t>& entities() const { return entities_; }  // unsorted until sealed
+  [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(rows_.size()); }
+  [[nodiscard]] RollingHash hash() const { return rows_.empty() ? before_ : rows_.back().hash; }
 
-  // The finished segment; the smaller of plain and lz4 rows. Pre: count() > 0. Leaves the builder at the next number.
-  [[nodiscard]] Bytes seal();
+  // The finished segments, usually one; rows that do not compress well enough are cut in two until they fit.
+  // Pre: count() > 0.
+  [[nodiscard]] std::vector<SealedSegment> seal() const;
 
  private:
+  struct Row {
+    std::uint32_t end{};  // offset behind its canonical bytes
+    std::uint32_t json_bytes{};
+    std::uint32_t entity{};
+    bool has_entity{};
+    Hlc hlc;
+    RollingHash hash;  // of the stream after it
+  };
+  void seal_range(std::uint32_t from, std::uint32_t to, std::vector<SealedSegment>& out) const;
+
   StreamId stream_;
   Sequence first_;
   RollingHash before_;
-  RollingHash hash_;
-  Hlc hlc_first_;
-  Hlc hlc_last_;
-  std::uint32_t count_ = 0;
-  std::uint32_t json_bytes_ = 0;
-  Bytes rows_;
-  std::vector<std::uint32_t> entities_;
+  std::vector<Row> rows_;
+  Bytes bytes_;
 };
 
 // Verifies the checksum, the limits and the head. Errors: kTruncated, kChecksum, kUnknownVersion, kMalformed, kLimit.

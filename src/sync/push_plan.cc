@@ -1,0 +1,304 @@
+#include "sync/push_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/sim_points.h"
+#include "wire/reader.h"
+
+namespace oas::sync {
+namespace {
+
+constexpr std::uint32_t kOrderedLanes = 3;       // critical, high, normal keep entity order
+constexpr std::uint32_t kPageSegments = 24;      // about a megabyte of the largest segments
+constexpr std::uint32_t kPromotionRoundsMax = 8;
+
+auto send_order(const queue::SegmentKey& key) { return std::tuple(key.hlc, key.stream, key.first); }
+
+std::vector<std::uint32_t> read_entities(ByteView bytes) {
+  std::vector<std::uint32_t> entities;
+  wire::Reader in(bytes);
+  while (in.left() >= 4) entities.push_back(*in.u32());
+  return entities;
+}
+
+bool share(const std::vector<std::uint32_t>& a, const std::vector<std::uint32_t>& b) {
+  for (auto i = a.begin(), j = b.begin(); i != a.end() && j != b.end();) {
+    if (*i == *j) return true;
+    *i < *j ? ++i : ++j;
+  }
+  return false;
+}
+
+bool ordered(Lane lane) { return static_cast<std::uint32_t>(lane) < kOrderedLanes; }
+
+// Believed only for a checksum failure: anything else may be a newer format or a codec this build lacks.
+bool is_damage(const Error& error) { return error.code == ErrorCode::kChecksum || error.code == ErrorCode::kTruncated; }
+
+}  // namespace
+
+PushPlan::PushPlan(const Remembered& remembered, Budget budget, const std::set<StreamId>& skipped,
+                   std::set<Bytes>& suspects)
+    : remembered_(&remembered), budget_(budget), skipped_(&skipped), suspects_(&suspects) {
+  for (std::uint32_t lane = 0; lane < kLaneCount; ++lane)
+    lanes_[lane].cursor = queue::pending_lane_prefix(static_cast<Lane>(lane));
+}
+
+bool PushPlan::full() const {
+  return events_ >= budget_.events || bytes_ >= budget_.bytes || items_.size() >= kPushItemsMax - 64 ||
+         decoded_ >= kPushDecodedBytesMax - kSegmentJsonBytesMax * 2;
+}
+
+bool PushPlan::lane_wants_more(std::uint32_t lane) const {
+  const LaneScan& scan = lanes_[lane];
+  if (scan.done) return false;
+  for (const Damage& damage : damages_)
+    if (!damage.resolved && static_cast<std::uint32_t>(damage.key.stream.lane) == lane) return true;
+  if (bytes_ >= budget_.bytes) return false;
+  return !full() || (!scan.promote.empty() && scan.cursor <= scan.promote);
+}
+
+std::optional<ReadWish> PushPlan::next() {
+  if (phase_ == Phase::kLanes) {
+    for (; lane_ < kLaneCount; ++lane_) {
+      if (!lane_wants_more(lane_)) continue;
+      // A small budget needs no large page; ask for one more than would fill it.
+      const std::uint32_t page = budget_.events <= kSegmentEventsMax ? 8 : kPageSegments;
+      asked_ = page;
+      return ReadWish{{lanes_[lane_].cursor, queue::after_prefix(queue::pending_lane_prefix(static_cast<Lane>(lane_)))},
+                      page};
+    }
+    begin_deps();
+  }
+  if (phase_ == Phase::kDeps) {
+    for (; deps_lane_ < kOrderedLanes; ++deps_lane_) {
+      if (!deps_needed_[deps_lane_]) continue;
+      if (deps_cursor_.empty()) deps_cursor_ = queue::entities_lane_prefix(static_cast<Lane>(deps_lane_));
+      asked_ = kLoadRecordsMax;
+      // Only what is older than the newest planned segment can come before it.
+      queue::SegmentKey bound = items_.back().key;
+      for (const Planned& item : items_) bound = send_order(item.key) > send_order(bound) ? item.key : bound;
+      bound.stream.lane = static_cast<Lane>(deps_lane_);
+      return ReadWish{{deps_cursor_, queue::after_key(queue::entities_key(bound))}, kLoadRecordsMax};
+    }
+    finish_deps();
+    if (phase_ == Phase::kLanes) return next();
+  }
+  return std::nullopt;
+}
+
+void PushPlan::feed(std::vector<queue::Put> records) {
+  if (phase_ == Phase::kDeps) {
+    feed_deps(records);
+    return;
+  }
+  LaneScan& scan = lanes_[lane_];
+  const bool last_page = records.size() < asked_;
+  for (queue::Put& record : records) {
+    const bool promoted = !scan.promote.empty() && record.key <= scan.promote;
+    const bool damage_open = std::any_of(damages_.begin(), damages_.end(), [](const Damage& d) { return !d.resolved; });
+    if (full() && !promoted && !damage_open) return;  // the cursor stays before this record
+    scan.cursor = queue::after_key(record.key);
+    take(std::move(record));
+  }
+  if (!last_page) return;
+  scan.done = true;
+  // Nothing readable follows the damage: the chain goes on from what its epoch has stored of itself.
+  for (Damage& damage : damages_) {
+    if (damage.resolved || static_cast<std::uint32_t>(damage.key.stream.lane) != lane_) continue;
+    const queue::EpochTotals* totals = remembered_->totals_of(damage.key.stream.epoch);
+    const bool newest = totals != nullptr && totals->last[lane_] == damage.key.last.value;
+    damage.after = newest ? totals->hash[lane_] : void_hash(damage.before, damage.key.first, damage.key.last);
+    damage.resolved = true;
+  }
+}
+
+PushPlan::Chain& PushPlan::chain(StreamId stream) {
+  const auto [at, fresh] = chains_.try_emplace(stream);
+  if (fresh) {
+    const queue::StreamMark mark = remembered_->mark(stream);
+    at->second = {{mark.mark.seq.value + 1}, mark.mark.hash};
+  }
+  return at->second;
+}
+
+void PushPlan::take(queue::Put record) {
+  const Result<queue::SegmentKey> key = queue::read_segment_key(record.key);
+  if (!key) return;  // not ours to judge; a newer build may know it
+  const StreamId stream = key->stream;
+  Chain& at = chain(stream);
+  if (key->last < at.next) {
+    stale_.push_back(std::move(record.key));
+    return;
+  }
+  if (skipped_->contains(stream) || blocked_.contains(stream)) return;
+
+  Planned planned{.key = *key, .record = {}, .head = {}, .hole = {}};
+  if (queue::is_hole(record.value)) {
+    const Result<queue::HoleRecord> hole = queue::read_record<queue::HoleRecord>(record.value);
+    if (!hole) {
+      blocked_.insert(stream);
+      return;
+    }
+    planned.hole =
+        VoidRange{stream, key->first, key->last, static_cast<VoidReason>(hole->reason), hole->before, hole->after};
+  } else {
+    Result<wire::SegmentView> segment = wire::open_segment(record.value);
+    if (segment &&
+        (segment->head.stream != stream || segment->head.first != key->first || segment->head.last() != key->last))
+      segment = fail(ErrorCode::kChecksum);
+    if (!segment) {
+      if (is_damage(segment.error()) && !OAS_MUTANT(kLostBlocksStream)) {
+        take_damaged(*key, record.key, at);
+      } else {
+        blocked_.insert(stream);
+        blocked_any_ = true;
+      }
+      return;
+    }
+    planned.head = std::move(segment->head);
+    suspects_->erase(record.key);
+  }
+  const RollingHash before = planned.hole ? planned.hole->hash_before : planned.head.hash_before;
+  resolve_damage(stream, key->first, before);
+  if (blocked_.contains(stream)) return;
+
+  if (key->first > at.next) {
+    const queue::Rewind rewind = remembered_->mark(stream).rewind;
+    if (rewind != queue::Rewind::kCompared) {
+      blocked_.insert(stream);
+      if (rewind == queue::Rewind::kCompare) {
+        compare_.emplace(stream, key->first);
+      } else {
+        blocked_any_ = true;  // an earlier record is missing, or its journal is not taken over yet
+      }
+      return;
+    }
+    const queue::SegmentKey hole_key{key->hlc, stream, at.next, {key->first.value - 1}};
+    items_.push_back({.key = hole_key,
+                      .record = {},
+                      .head = {},
+                      .hole = VoidRange{stream, at.next, {key->first.value - 1}, VoidReason::kLost, at.hash, before}});
+  }
+  at = {{key->last.value + 1}, planned.hole ? planned.hole->hash_after : planned.head.hash_after};
+  events_ += planned.hole ? 0 : planned.head.count;
+  bytes_ += record.value.size() + 32;
+  decoded_ += planned.head.body_bytes;
+  const Millis made{static_cast<std::int64_t>(key->hlc.value >> 16)};
+  oldest_ = oldest_.value == 0 ? made : std::min(oldest_, made);
+  planned.record = std::move(record.value);
+  items_.push_back(std::move(planned));
+}
+
+void PushPlan::take_damaged(const queue::SegmentKey& key, Bytes record_key, Chain& at) {
+  const StreamId stream = key.stream;
+  const bool again = suspects_->contains(record_key);
+  if (!again) {
+    suspects_->insert(std::move(record_key));
+    suspicious_ = true;
+  } else if (key.first == at.next) {
+    damages_.push_back({.key = key, .before = at.hash, .after = {}});
+  }
+  blocked_.insert(stream);
+}
+
+void PushPlan::resolve_damage(StreamId stream, Sequence first, RollingHash before) {
+  for (Damage& damage : damages_) {
+    if (damage.resolved || damage.key.stream != stream) continue;
+    // The next readable record gives the hash behind the damage only if it follows directly.
+    damage.after =
+        first.value == damage.key.last.value + 1 ? before : void_hash(damage.before, damage.key.first, damage.key.last);
+    damage.resolved = true;
+  }
+}
+
+void PushPlan::begin_deps() {
+  phase_ = Phase::kComplete;
+  bool entities = false;
+  for (const Planned& item : items_) entities |= ordered(item.stream().lane) && !item.head.entities.empty();
+  if (!entities || promotions_ >= kPromotionRoundsMax) return;
+  bool any = false;
+  for (std::uint32_t lane = 0; lane < kOrderedLanes; ++lane) any |= deps_needed_[lane] = !lanes_[lane].done;
+  if (!any) return;
+  missing_.clear();
+  deps_lane_ = 0;
+  deps_cursor_.clear();
+  phase_ = Phase::kDeps;
+}
+
+void PushPlan::feed_deps(const std::vector<queue::Put>& records) {
+  for (const queue::Put& record : records) {
+    deps_cursor_ = queue::after_key(record.key);
+    const Result<queue::SegmentKey> key = queue::read_segment_key(record.key);
+    if (!key || key->last < chain(key->stream).next) continue;  // planned, or acknowledged
+    missing_.push_back({*key, read_entities(record.value)});
+  }
+  if (records.size() < asked_) {
+    ++deps_lane_;
+    deps_cursor_.clear();
+  }
+}
+
+// Earlier segments of other streams that share an entity with a planned one: their lanes are read up to there.
+void PushPlan::finish_deps() {
+  phase_ = Phase::kComplete;
+  bool promoted = false;
+  std::erase_if(missing_, [&](const Missing& missing) {
+    return std::none_of(items_.begin(), items_.end(), [&](const Planned& item) {
+      return item.stream() != missing.key.stream && ordered(item.stream().lane) &&
+             send_order(missing.key) < send_order(item.key) && share(item.head.entities, missing.entities);
+    });
+  });
+  if (bytes_ >= budget_.bytes || OAS_MUTANT(kPromotionWithoutPrefix)) return;
+  for (const Missing& missing : missing_) {
+    LaneScan& scan = lanes_[static_cast<std::size_t>(missing.key.stream.lane)];
+    const Bytes until = queue::pending_key(missing.key);
+    if (scan.done || scan.promote >= until) continue;
+    scan.promote = until;
+    promoted = true;
+  }
+  if (!promoted) return;
+  ++promotions_;
+  lane_ = 0;
+  phase_ = Phase::kLanes;
+}
+
+void PushPlan::write(SyncRequest& request) const {
+  std::vector<const Planned*> order;
+  for (const Planned& item : items_) order.push_back(&item);
+  std::sort(order.begin(), order.end(),
+            [](const Planned* a, const Planned* b) { return send_order(a->key) < send_order(b->key); });
+
+  std::map<StreamId, Watermark> reach;
+  for (const Planned* item : order)
+    reach[item->stream()] = {item->key.last, item->hole ? item->hole->hash_after : item->head.hash_after};
+  for (const auto& [stream, first] : compare_) reach.try_emplace(stream, remembered_->mark(stream).mark);
+  for (const auto& [stream, last] : reach) request.streams.push_back({stream, remembered_->mark(stream).mark, last});
+
+  // The newest earlier position of each other stream that shares an entity; whatever is older follows by its own order.
+  std::map<std::uint32_t, std::map<StreamId, Sequence>> before;
+  std::vector<const Missing*> missing;
+  for (const Missing& one : missing_) missing.push_back(&one);
+  std::sort(missing.begin(), missing.end(),
+            [](const Missing* a, const Missing* b) { return send_order(a->key) < send_order(b->key); });
+  auto absent = missing.begin();
+  for (std::uint32_t i = 0; i < order.size(); ++i) {
+    const Planned& item = *order[i];
+    request.items.push_back(
+        {.segment = item.hole ? ByteView{} : ByteView{item.record}, .hole = item.hole.value_or(VoidRange{})});
+    if (!ordered(item.stream().lane) || OAS_MUTANT(kEntityOrderByArrival)) continue;
+    for (; absent != missing.end() && send_order((*absent)->key) < send_order(item.key); ++absent)
+      for (const std::uint32_t entity : (*absent)->entities)
+        before[entity][(*absent)->key.stream] = (*absent)->key.last;
+    for (const std::uint32_t entity : item.head.entities) {
+      std::map<StreamId, Sequence>& streams = before[entity];
+      for (const auto& [stream, seq] : streams)
+        if (stream != item.stream() && request.deps.size() < kPushDepsMax)
+          request.deps.push_back({i, entity, stream, seq});
+      streams[item.stream()] = item.key.last;
+    }
+  }
+}
+
+}  // namespace oas::sync

@@ -1,0 +1,127 @@
+// Decides what goes into the next push: urgent lanes first, streams without gaps, entities in the order they were made.
+//
+//   lanes --all read or budget spent--> dependencies --missing ones--> promoted lanes --> complete
+//
+// Asks for records with `next` and takes them with `feed`; holds no other state than one plan. A segment that shares an
+// entity with an earlier one of another stream pulls that lane's prefix into the request (priority inheritance); numbers
+// never change. Where the prefix does not fit the request declares the dependency and the server defers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/limits.h"
+#include "queue/keys.h"
+#include "sync/messages.h"
+#include "sync/remembered.h"
+#include "wire/segment.h"
+
+namespace oas::sync {
+
+struct ReadWish {
+  queue::KeyRange range;
+  std::uint32_t records_max{};
+};
+
+struct Planned {
+  queue::SegmentKey key;
+  Bytes record;  // a segment, or a hole record; empty for a hole made up for this request
+  wire::SegmentHead head;  // of a segment
+  std::optional<VoidRange> hole;
+  [[nodiscard]] StreamId stream() const { return key.stream; }
+};
+
+// A pending record whose checksum failed twice: its numbers are given up by a stored decision.
+struct Damage {
+  queue::SegmentKey key;
+  RollingHash before;
+  RollingHash after;
+  bool resolved{};  // `after` is known
+};
+
+class PushPlan {
+ public:
+  struct Budget {
+    std::uint32_t events{};
+    std::uint64_t bytes{kPushBytesMax - 64'000};
+  };
+
+  // `skipped` streams are parked; `suspects` are keys whose record failed its checksum before. Both outlive the plan.
+  PushPlan(const Remembered& remembered, Budget budget, const std::set<StreamId>& skipped, std::set<Bytes>& suspects);
+
+  // The next range to read, or nothing when the plan is complete.
+  [[nodiscard]] std::optional<ReadWish> next();
+  void feed(std::vector<queue::Put> records);
+
+  // Valid once complete:
+  [[nodiscard]] const std::vector<Planned>& items() const { return items_; }  // in the order to apply
+  [[nodiscard]] const std::vector<Bytes>& stale() const { return stale_; }  // records at or below a watermark
+  [[nodiscard]] const std::vector<Damage>& damages() const { return damages_; }
+  [[nodiscard]] bool suspicious() const { return suspicious_; }  // a checksum failed for the first time: plan again
+  // Streams to name without items, because the server was rewound: with the first number held here.
+  [[nodiscard]] const std::map<StreamId, Sequence>& compare() const { return compare_; }
+  [[nodiscard]] bool blocked() const { return blocked_any_; }  // a stream waits for an earlier record
+  [[nodiscard]] Millis oldest_unsent() const { return oldest_; }
+  // The request's streams, items and dependencies; the rest is the caller's.
+  void write(SyncRequest& request) const;
+
+ private:
+  enum class Phase : std::uint8_t { kLanes, kDeps, kComplete };
+  struct LaneScan {
+    Bytes cursor;
+    Bytes promote;  // plan up to and including this key, whatever the budget of events
+    bool done{};  // nothing behind the cursor
+    std::uint32_t wanted{};
+  };
+  struct Chain {
+    Sequence next;  // number that continues the stream
+    RollingHash hash;  // hash before it
+  };
+
+  void take(queue::Put record);
+  void take_damaged(const queue::SegmentKey& key, Bytes record_key, Chain& chain);
+  void resolve_damage(StreamId stream, Sequence first, RollingHash before);
+  [[nodiscard]] bool full() const;
+  [[nodiscard]] bool lane_wants_more(std::uint32_t lane) const;
+  void begin_deps();
+  void feed_deps(const std::vector<queue::Put>& records);
+  void finish_deps();
+  Chain& chain(StreamId stream);
+
+  const Remembered* remembered_;
+  Budget budget_;
+  const std::set<StreamId>* skipped_;
+  std::set<Bytes>* suspects_;
+  Phase phase_ = Phase::kLanes;
+  std::array<LaneScan, kLaneCount> lanes_;
+  std::uint32_t lane_ = 0;
+  std::uint32_t asked_ = 0;
+  Bytes deps_cursor_;
+  std::array<bool, 3> deps_needed_{};
+  std::uint32_t deps_lane_ = 0;
+  std::uint32_t promotions_ = 0;
+
+  std::vector<Planned> items_;
+  std::uint32_t events_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t decoded_ = 0;
+  std::vector<Bytes> stale_;
+  std::vector<Damage> damages_;
+  std::map<StreamId, Chain> chains_;
+  std::set<StreamId> blocked_;
+  std::map<StreamId, Sequence> compare_;
+  struct Missing {
+    queue::SegmentKey key;
+    std::vector<std::uint32_t> entities;
+  };
+  std::vector<Missing> missing_;  // earlier segments with entities that are not in the plan
+  bool suspicious_ = false;
+  bool blocked_any_ = false;
+  Millis oldest_;
+};
+
+}  // namespace oas::sync
