@@ -21,10 +21,19 @@ namespace oas::sync {
 
 // What the session must know of one stream. `hashes_at` lists positions whose per-event hash it wants if kept there
 // (the client's stored watermark, the ends of pushed segments); verdicts in (stored, ...] ascending, at most kVerdictsMax + 1.
+// A stream that is only depended on needs its mark and nothing else.
 struct StreamNeed {
   StreamId stream;
   Sequence stored;
   std::vector<Sequence> hashes_at;
+  bool mark_only{};
+};
+
+// After a fork showed itself: the per-event hashes in [from, to] that decide where the histories part.
+struct HashProbe {
+  StreamId stream;
+  Sequence from;
+  Sequence to;
 };
 
 struct VoidRow {
@@ -37,7 +46,7 @@ struct VoidRow {
 struct StreamRow {
   StreamId stream;
   Watermark mark;  // {0, 0} for a stream never seen
-  std::vector<Watermark> hashes;  // those of hashes_at that are kept
+  std::vector<Watermark> hashes;  // those of hashes_at that are kept, and of the last verdict listed; ascending
   std::vector<Verdict> verdicts;  // > stored, ascending
   std::vector<VoidRow> voids;  // overlapping the pushed numbers
 };
@@ -59,6 +68,8 @@ struct PlannedEvent {
   EventId id;
   RollingHash hash;
   wire::EventView event;
+  std::uint32_t entity{};  // hash, 0 = belongs to none
+  std::uint16_t refused{};  // not 0: rejected before anyone ran it (an ErrorCode); do not run it
   bool recovered{};  // fills a void(lost) range
   bool run{};  // false = store as deferred without running it: `after` is open, or its entity waits
   std::vector<EventId> after;
@@ -107,7 +118,9 @@ class ServerSession {
   [[nodiscard]] const std::vector<StreamNeed>& needs() const;
 
   // Decides every stream against its row. Pure: calling it again with other rows starts over (lost race).
-  Result<void> plan(Rows rows);
+  void plan(Rows rows);
+  // Set when `plan` needs more hashes: add them to that stream's row and plan again.
+  [[nodiscard]] const std::optional<HashProbe>& probe() const;
   [[nodiscard]] const std::vector<PlannedEvent>& planned() const;
 
   // `outcomes` answers planned() one by one; an event with run = false gets kDeferred. A later event of the same entity
@@ -128,5 +141,10 @@ class ServerSession {
   explicit ServerSession(Impl* impl);
   Impl* impl_;
 };
+
+// Which deferred events may run now, oldest first: their dependencies are passed and no earlier deferred event shares
+// their entity. `marks` holds the device's streams that the dependencies name.
+[[nodiscard]] std::vector<std::uint32_t> releasable(const std::vector<DeferredRow>& deferred,
+                                                    const std::vector<std::pair<StreamId, Sequence>>& marks);
 
 }  // namespace oas::sync
