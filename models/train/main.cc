@@ -1,4 +1,6 @@
 // train: builds the shipped models from public data, judges them, and keeps models/manifest.json true.
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -6,18 +8,21 @@
 #include <vector>
 
 #include "behaviour.h"
+#include "infer/session.h"
 #include "infer/sha256.h"
 #include "report.h"
 #include "text_model.h"
+#include "wire/writer.h"
 
 namespace oas::train {
 namespace {
 
-constexpr const char* kUsage = R"(usage: train COMMAND [NAME...] [--models DIR] [--data DIR] [--quick]
+constexpr const char* kUsage = R"(usage: train COMMAND [NAME...] [--models DIR] [--data DIR] [--out DIR] [--quick]
 
   build NAME...     trains by models/NAME/recipe.json, writes model.oasm (and model.i4.oasm)
   evaluate NAME...  judges the committed file, writes models/NAME/report.md and metrics.json
   check NAME...     trains again and compares the sha256 with the committed file
+  dump NAME...      writes the test inputs and the native answers to --out DIR, for comparing builds
   manifest          writes models/manifest.json from the folders
 
 NAME is intent, emotion, content, recommendation, personalization, fit (evaluate only) or all.
@@ -27,7 +32,7 @@ Data is looked for in --data, $OAS_DATA or ../shared/data; without it a command 
 const std::vector<std::string> kModels = {"intent", "emotion", "content", "recommendation", "personalization"};
 
 struct Options {
-  std::string models = "models";
+  std::string models = "models", out = ".";
   bool quick = false;
 };
 
@@ -113,6 +118,36 @@ void add_variants(const Options& options, const std::string& name, const TextSet
   report.also.push_back(unquantised(recipe_of(options, name), set, report.figures[0]));
 }
 
+// Every row of the model's test data, as predict takes it.
+std::optional<std::vector<Bytes>> test_inputs(const std::string& name) {
+  std::vector<Bytes> out;
+  if (name == "recommendation") {
+    const auto visits = read_msweb();
+    if (!visits) return std::nullopt;
+    for (const auto& user : visits->test) {
+      wire::Writer to(out.emplace_back());
+      to.varint(user.size());
+      for (const std::uint32_t item : user) to.varint(item);
+    }
+    return out;
+  }
+  if (name == "personalization") {
+    const auto sessions = read_shoppers();
+    if (!sessions) return std::nullopt;
+    for (const auto& row : sessions->rows) {
+      wire::Writer to(out.emplace_back());
+      for (const float value : row) to.u32(std::bit_cast<std::uint32_t>(value));
+    }
+    return out;
+  }
+  const auto set = read_text_set(name == "intent" ? "clinc150" : name == "emotion" ? "goemotions" : "clickbait");
+  if (!set) return std::nullopt;
+  for (const auto* rows : {&set->test, &set->outside_test}) {
+    for (const TextRow& row : *rows) wire::Writer(out.emplace_back()).text(row.text);
+  }
+  return out;
+}
+
 std::optional<Report> judge(const Options& options, const std::string& name) {
   if (name == "fit") {
     const auto set = read_banking77();
@@ -162,6 +197,36 @@ int run_evaluate(const Options& options, const std::string& name) {
              : 1;
 }
 
+// Inputs as the border takes them, and the border's answers in batches of 500.
+int run_dump(const Options& options, const std::string& name) {
+  const auto inputs = test_inputs(name);
+  if (!inputs) return skip(name);
+  const auto file = read_file(options.models + "/" + name + "/model.oasm");
+  if (!file) return 2;
+  infer::Session session;
+  Bytes request = {1};
+  request.insert(request.end(), file->begin(), file->end());
+  if (session.call_owned(std::move(request))[0] != 0) return 1;
+  Bytes dump, answers;
+  wire::Writer out(dump);
+  out.u32(static_cast<std::uint32_t>(inputs->size()));
+  for (const Bytes& input : *inputs) {
+    out.u32(static_cast<std::uint32_t>(input.size()));
+    out.raw(input);
+  }
+  for (std::size_t at = 0; at < inputs->size(); at += 500) {
+    const std::size_t end = std::min(at + 500, inputs->size());
+    Bytes batch = {4, 1, 0, 0};
+    wire::Writer ask(batch);
+    ask.varint(end - at);
+    for (std::size_t i = at; i < end; ++i) ask.raw((*inputs)[i]);
+    const ByteView answer = session.call(batch);
+    answers.insert(answers.end(), answer.begin(), answer.end());
+  }
+  const std::string path = options.out + "/" + name;
+  return write_file(path + ".inputs", text_of(dump)) && write_file(path + ".answers", text_of(answers)) ? 0 : 1;
+}
+
 int run_manifest(const Options& options) {
   auto list = nlohmann::ordered_json::array();
   for (const std::string& name : kModels) {
@@ -207,6 +272,8 @@ int run(std::vector<std::string> arguments) {
       options.quick = true;
     else if (a == "--models" && i + 1 < arguments.size())
       options.models = arguments[++i];
+    else if (a == "--out" && i + 1 < arguments.size())
+      options.out = arguments[++i];
     else if (a == "--data" && i + 1 < arguments.size())
       setenv("OAS_DATA", arguments[++i].c_str(), 1);
     else
@@ -231,6 +298,8 @@ int run(std::vector<std::string> arguments) {
       failed |= run_evaluate(options, name);
     else if (command == "check")
       failed |= run_check(options, name);
+    else if (command == "dump")
+      failed |= run_dump(options, name);
     else
       failed = 2;
   }
