@@ -1,5 +1,7 @@
 // What the loader takes and refuses, and that a model's answers do not depend on how the kernels are compiled.
 #include <boost/test/unit_test.hpp>
+#include <sstream>
+#include <tuple>
 
 #include "base/prng.h"
 #include "golden_file.h"
@@ -138,6 +140,30 @@ BOOST_AUTO_TEST_CASE(committed_models_load) {
   const Answer answer = runner.text(intent, as_bytes("What is my bank balance?"));
   BOOST_TEST(intent.labels[answer.label] == "balance");
   BOOST_TEST(!answer.abstain);
+}
+
+// 60 rows a model are too few to measure, enough to notice a model that was swapped or a broken featuriser.
+BOOST_AUTO_TEST_CASE(committed_models_are_right_on_most_fixture_rows) {
+  const Bytes file = test::repo_file("tests/golden/infer_rows.tsv");
+  Runner runner;
+  for (const auto& [name, view, least] : {std::tuple{"intent", 0U, 50U}, {"emotion", 1U, 42U}, {"content", 0U, 55U}}) {
+    const Model model = load_model(test::repo_file(std::string("models/") + name + "/model.oasm")).value();
+    std::uint32_t rows = 0;
+    std::uint32_t right = 0;
+    std::istringstream lines{std::string(as_text(file))};
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t first = line.find('\t');
+      if (line.starts_with('#') || line.substr(0, first) != name) continue;
+      const std::size_t second = line.find('\t', first + 1);
+      const Answer answer = runner.text(model, as_bytes(line.substr(second + 1)), view);
+      ++rows;
+      right += model.views[view].labels[answer.label] == line.substr(first + 1, second - first - 1) ? 1U : 0U;
+    }
+    BOOST_TEST_CONTEXT(name << ": " << right << " of " << rows) {
+      BOOST_TEST(rows == 60);
+      BOOST_TEST(right >= least);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
