@@ -65,7 +65,7 @@ struct Engine::Impl {
   std::optional<queue::Transaction> session_write;
 
   // --- reads
-  enum class Reader : std::uint8_t { kSession, kTotals, kJournal, kPage, kLetter };
+  enum class Reader : std::uint8_t { kSession, kTotals, kJournal, kMeta, kPage, kLetter };
   struct OpenLoad {
     Reader reader{};
     Command command;
@@ -96,7 +96,9 @@ struct Engine::Impl {
 
   bool work = false;       // something was stored that has not been offered to the session yet
   bool status_due = true;
-  std::array<std::uint64_t, kLaneCount> reported{};
+  bool look_due = true;
+  bool looking = false;
+  sync::Remembered seen;
   Status last_status;
   bool reported_once = false;
 
@@ -158,6 +160,7 @@ struct Engine::Impl {
       case Reader::kSession: session->read_done(clocks(), std::move(loaded.records)); break;
       case Reader::kTotals: on_totals(loaded.records); break;
       case Reader::kJournal: on_journal(std::move(loaded.records)); break;
+      case Reader::kMeta: on_meta(loaded.records); break;
       case Reader::kPage: answer_page(open.command, loaded.records); break;
       case Reader::kLetter: on_letter(open.command, loaded.records); break;
     }
@@ -175,9 +178,27 @@ struct Engine::Impl {
         // Nothing may be numbered before the past of this epoch is known; ask again a little later.
         replay_at = {now.mono.value + kUnknownRetryMs};
         break;
+      case Reader::kMeta: looking = false; break;
       case Reader::kPage:
       case Reader::kLetter: refuse(open.command.command, {ErrorCode::kStorageFailed}); break;
     }
+  }
+
+  // A context that does not drain learns the totals by reading them when another one has told of a change.
+  void look(Bytes from) {
+    looking = true;
+    load(Reader::kMeta, {std::move(from), {'n'}}, kLoadRecordsMax);
+  }
+
+  void on_meta(const std::vector<Put>& records) {
+    for (const Put& record : records) (void)seen.take(record);
+    if (records.size() == kLoadRecordsMax) {
+      look(queue::after_key(records.back().key));
+      return;
+    }
+    looking = false;
+    session->observe(std::exchange(seen, {}));
+    status_due = true;
   }
 
   void on_totals(const std::vector<Put>& records) {
@@ -319,7 +340,7 @@ struct Engine::Impl {
     const std::uint64_t ceiling = static_cast<std::uint64_t>(now.wall.value + kClockAheadMsMax) << 16;
     outbox->observe({std::min(*clock, ceiling)});
     work |= *kind == static_cast<std::uint8_t>(PeerKind::kWork) || outbox->totals() != queue::EpochTotals{};
-    status_due = true;
+    look_due = true;
   }
 
   void take(Command& command) {
@@ -327,8 +348,7 @@ struct Engine::Impl {
       case Command::Op::kDrain: begin_drain(std::move(command)); return;
       case Command::Op::kStatus:
         deliver(CommandResult{command.command, {}});
-        status_due = true;
-        reported_once = false;
+        status_due = look_due = true;
         return;
       case Command::Op::kPending:
       case Command::Op::kDeadLetters: begin_page(std::move(command)); return;
@@ -597,7 +617,7 @@ struct Engine::Impl {
   void report_status() {
     const Phase phase = phase_now();
     Status status{.phase = phase, .reason = static_cast<std::uint16_t>(session->reason())};
-    const sync::Remembered& remembered = session->remembered();
+    const sync::Remembered& remembered = session->known();
     status.attempts = remembered.retry.value.attempts;
     status.next_attempt = session->resting() ? session->wake_at() : Millis{};
     status.oldest_unsent = session->drained() ? Millis{} : session->oldest_unsent();
@@ -644,6 +664,10 @@ struct Engine::Impl {
       // A command whose answer needs no I/O, and the session's next wish after a write it was waiting for.
       take_wishes();
       finish_drains();
+      if (look_due && !looking && session->resting() && !session->holding()) {
+        look_due = false;
+        look({'m'});
+      }
       if (closing && session->resting() && owner == Owner::kNone && !session_write && !outbox->has_waiting()) {
         deliver(CommandResult{closing->command, {}});
         closing.reset();

@@ -123,6 +123,7 @@ void ClientSession::store(Clocks) {
 }
 
 void ClientSession::stored(Clocks now) {
+  known_ = remembered_;
   for (SettledRun& run : answer_.settled) wishes_.settled.push_back(std::move(run));
   wishes_.tell |= answer_.progress;
   wishes_.own_epoch_forked |= std::exchange(own_forked_, false);

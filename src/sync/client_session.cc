@@ -155,6 +155,7 @@ void ClientSession::on_meta(Clocks now, const std::vector<queue::Put>& records) 
     read(SessionState::kMeta, {{cursor_, queue::after_prefix(all_meta())}, kLoadRecordsMax});
     return;
   }
+  known_ = remembered_;
   const queue::RetryState& retry = remembered_.retry.value;
   // A stored time lies at most the greatest delay ahead, whatever the clocks did since.
   const std::int64_t left = std::min(retry.next_at.value - now.wall.value, kTransient.delay_max.value);

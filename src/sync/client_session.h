@@ -102,7 +102,13 @@ class ClientSession {
   [[nodiscard]] Millis wake_at() const { return wake_at_; }  // monotonic; 0 = no timer
   [[nodiscard]] ErrorCode reason() const { return reason_; } // of the wait or parking; 0 = none
   [[nodiscard]] Millis oldest_unsent() const { return oldest_unsent_; }
-  [[nodiscard]] const Remembered& remembered() const { return remembered_; }
+  // What storage held when it was last read or written here: for reports, never for decisions.
+  [[nodiscard]] const Remembered& known() const { return known_; }
+  // A fresh reading of the meta store by someone who only watches. Ignored while a round is under way.
+  void observe(Remembered known) {
+    if (resting() && !holding_) known_ = std::move(known);
+  }
+  [[nodiscard]] bool holding() const { return holding_; }
 
  private:
   // flow (client_session.cc)
@@ -152,6 +158,7 @@ class ClientSession {
   std::uint32_t late_polls_ = 0;
 
   Remembered remembered_;
+  Remembered known_;
   bool holding_ = false;
   queue::Lease seen_lease_;   // another holder's, and since when its stamp has not changed
   Millis seen_since_;
