@@ -21,30 +21,26 @@ export const simdSupported = (): boolean => WebAssembly.validate(simdProbe);
 export type InferBinary = ArrayBuffer | Uint8Array<ArrayBuffer> | WebAssembly.Module;
 
 export async function createInferCore(binary: InferBinary): Promise<InferCore> {
-  let aborted: unknown;
   try {
-    const module = await create(
-      binary instanceof WebAssembly.Module
-        ? {
-            instantiateWasm(imports, received) {
-              // The glue has no way to be told of a failure here, so the promise's own rejection is remembered.
-              WebAssembly.instantiate(binary, imports).then(
-                (instance) => received(instance, binary),
-                (error: unknown) => {
-                  aborted = error;
-                },
-              );
-              return {};
-            },
-          }
-        : { wasmBinary: binary },
-    );
+    const module = await (binary instanceof WebAssembly.Module ? createFrom(binary) : create({ wasmBinary: binary }));
     const Type = (module as unknown as { WasmInfer: new () => InferCore }).WasmInfer;
     return new Type();
   } catch (error) {
     if (error instanceof WebAssembly.CompileError && /unsafe-eval|Content Security Policy/i.test(error.message)) {
       throw failure("wasm_blocked", "the content security policy lacks 'wasm-unsafe-eval'", { cause: error });
     }
-    throw asFailure(aborted ?? error, "internal");
+    throw asFailure(error, "internal");
   }
+}
+
+/** The glue cannot be told that instantiating failed and would wait for ever, so that outcome settles the promise here. */
+function createFrom(compiled: WebAssembly.Module): ReturnType<typeof create> {
+  return new Promise((resolve, reject) => {
+    create({
+      instantiateWasm(imports, received) {
+        WebAssembly.instantiate(compiled, imports).then((instance) => received(instance, compiled), reject);
+        return {};
+      },
+    }).then(resolve, reject);
+  });
 }

@@ -192,7 +192,7 @@ int run_evaluate(const Options& options, const std::string& name) {
     return 0;
   }
   const std::string folder = options.models + "/" + name + "/";
-  return write_file(folder + "report.md", text) && write_file(folder + "metrics.json", json(*report).dump(1) + "\n")
+  return write_file(folder + "report.md", text) && write_file(folder + "metrics.json", json(*report).dump(2) + "\n")
              ? 0
              : 1;
 }
@@ -256,7 +256,7 @@ int run_manifest(const Options& options) {
                     {"metrics", metrics ? nlohmann::ordered_json::parse(*metrics) : nlohmann::ordered_json::array()}});
   }
   const nlohmann::ordered_json manifest = {{"format", 1}, {"models", list}};
-  return write_file(options.models + "/manifest.json", manifest.dump(1) + "\n") ? 0 : 1;
+  return write_file(options.models + "/manifest.json", manifest.dump(2) + "\n") ? 0 : 1;
 }
 
 int run(std::vector<std::string> arguments) {

@@ -175,3 +175,14 @@ test("Node has SIMD, and a closed instance says so", async () => {
   kernels.close();
   assert.throws(() => kernels.loadModel(new Uint8Array(0)), code("closed"));
 });
+
+test("a compiled module serves as well as bytes, and a foreign one is an error, not a wait", async () => {
+  const compiled = await WebAssembly.compile(new Uint8Array(readFileSync("dist/infer.wasm")));
+  using kernels = await CoreKernels.open({ binary: compiled });
+  assert.equal(kernels.features("a b").length, 7);
+  const foreign = await WebAssembly.compile(
+    Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 2, 7, 1, 1, 120, 1, 121, 0, 0),
+  );
+  await assert.rejects(CoreKernels.open({ binary: foreign }), code("internal"));
+  await assert.rejects(CoreKernels.open({ binary: new Uint8Array(8) }), code("internal"));
+});
