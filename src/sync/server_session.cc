@@ -106,7 +106,8 @@ struct ServerSession::Impl {
   std::map<StreamId, Progress> progress;
   std::map<StreamId, Sequence> dep_marks;
   std::vector<LateVerdict> late;
-  std::set<std::uint32_t> waiting_entities;
+  std::set<std::uint32_t> waiting_entities;  // of deferred events, while planning
+  std::set<std::uint32_t> failed_entities;   // of events that were run and came back deferred
   std::uint32_t deferred_count = 0;
   std::vector<PlannedEvent> planned;
   std::vector<Outcome> outcomes;
@@ -196,6 +197,7 @@ void ServerSession::plan(Rows rows) {
   impl.voids.clear();
   impl.recovered.clear();
   impl.waiting_entities.clear();
+  impl.failed_entities.clear();
   impl.probe.reset();
   impl.late = std::move(rows.late);
   impl.deferred_count = static_cast<std::uint32_t>(rows.deferred.size());
@@ -379,12 +381,13 @@ void ServerSession::Impl::fork(Progress& at, const OpenItem& item) {
 bool ServerSession::still_runs(std::uint32_t index) const {
   const PlannedEvent& event = impl_->planned[index];
   if (!event.run || event.refused != 0) return false;
-  return event.entity == 0 || !impl_->waiting_entities.contains(event.entity);
+  return event.entity == 0 || !impl_->failed_entities.contains(event.entity);
 }
 
 void ServerSession::outcome(std::uint32_t index, Outcome outcome) {
   const PlannedEvent& event = impl_->planned[index];
-  if (outcome.kind == VerdictKind::kDeferred && event.entity != 0) impl_->waiting_entities.insert(event.entity);
+  if (outcome.kind == VerdictKind::kDeferred && event.entity != 0 && event.run)
+    impl_->failed_entities.insert(event.entity);
   impl_->outcomes[index] = outcome;
 }
 

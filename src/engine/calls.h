@@ -1,0 +1,52 @@
+// Everything of the core that answers at once, without the engine's loop: bytes in, bytes out.
+//
+// Used by the server (one session per sync request) and by tools. Numbers are little-endian and fixed width; Bytes = u32
+// size, then the bytes; StreamId = epoch u64, lane u8; EventId = StreamId, seq u64; Watermark = seq u64, hash u64.
+//
+//   kCheckJson       json                     → nothing
+//   kSessionOpen     a request frame          → session u32, device 16 bytes, late_seen u64, needs
+//   kSessionPlan     session u32, rows        → has_probe u8 [stream, from u64, to u64], planned events
+//   kSessionFinish   session u32, outcomes    → writes
+//   kSessionReply    session u32, context     → the reply frame
+//   kSessionClose    session u32              → nothing
+//   kReleasable      deferred rows, marks     → u32 count, u32 indices
+//   kEntityHash      entity bytes             → u32
+//
+// Lists are a u32 count and the elements, field by field as in sync/server_session.h. Every answer starts with
+// error u16 (0 = well) and detail u64.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "base/bytes.h"
+#include "sync/server_session.h"
+
+namespace oas::engine {
+
+class Calls {
+ public:
+  enum class Op : std::uint8_t {
+    kCheckJson = 1,
+    kSessionOpen = 2,
+    kSessionPlan = 3,
+    kSessionFinish = 4,
+    kSessionReply = 5,
+    kSessionClose = 6,
+    kReleasable = 7,
+    kEntityHash = 8,
+  };
+
+  // The view is valid until the next call.
+  ByteView call(std::uint32_t op, ByteView input);
+
+ private:
+  Result<void> run(Op op, ByteView input);
+  Result<void> open(ByteView input);
+
+  std::map<std::uint32_t, sync::ServerSession> sessions_;
+  std::uint32_t next_session_ = 1;
+  Bytes out_;
+};
+
+}  // namespace oas::engine
