@@ -33,7 +33,7 @@ struct OpenItem {
   bool undecodable{};
 
   [[nodiscard]] RollingHash hash_at(Sequence seq) const {
-    return seq.value + 1 == first.value ? before : rows[seq.value - first.value].hash;
+    return seq.value + 1 == first.value ? before : rows[static_cast<std::size_t>(seq.value - first.value)].hash;
   }
 };
 
@@ -315,7 +315,7 @@ void ServerSession::Impl::plan_hole(Progress& at, const OpenItem& item) {
 
 bool ServerSession::Impl::plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq,
                                      bool is_recovered) {
-  const OpenItem::Row& row = item.rows[seq.value - item.first.value];
+  const OpenItem::Row& row = item.rows[static_cast<std::size_t>(seq.value - item.first.value)];
   PlannedEvent event{.id = {item.stream, seq}, .hash = row.hash, .event = row.event};
   event.entity = row.event.entity.empty() ? 0 : entity_hash(as_bytes(row.event.entity));
   event.refused = row.refused;
