@@ -60,6 +60,7 @@ async function emitGlue(name, esbuild) {
 
 async function emitWasm(esbuild) {
   await emitGlue("core", esbuild);
+  await emitGlue("server", esbuild);
   await emitGlue("infer", esbuild);
   if (existsSync(at("build/wasm/bin/oas.mjs"))) {
     emit("oas.mjs", readFileSync(at("build/wasm/bin/oas.mjs")));
@@ -67,12 +68,12 @@ async function emitWasm(esbuild) {
   }
 }
 
-/** Resolves `#core.mjs` and `#infer.mjs`: a separate lazy file for pages, part of the bundle for workers. */
+/** Resolves `#core.mjs` and its siblings: a separate lazy file for pages, part of the bundle for workers. */
 export function gluePlugin({ inline, folder = "./" }) {
   return {
     name: "glue",
     setup(build) {
-      build.onResolve({ filter: /^#(core|infer)\.mjs$/ }, ({ path }) =>
+      build.onResolve({ filter: /^#(core|server|infer)\.mjs$/ }, ({ path }) =>
         inline ? { path: at("dist", path.slice(1)) } : { path: folder + path.slice(1), external: true },
       );
     },
