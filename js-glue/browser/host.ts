@@ -1,0 +1,111 @@
+/**
+ * The part of the client a page loads behind its first event: the engine's loop with all its ports, the triggers, the
+ * registration and the worker.
+ */
+
+import { coreFactory, type WasmOptions } from "../core/load.ts";
+import { EngineLoop, type LoopListener } from "../core/loop.ts";
+import type { Core, CreateCore, Store } from "../core/ports.ts";
+import { databaseName } from "./database.ts";
+import { deviceIdOf, settleInstallation } from "./install.ts";
+import type { Journal } from "./journal.ts";
+import { outsideCopy } from "./outside-copy.ts";
+import { broadcastChannel, canonicalUrl, systemClock, systemCrypto, systemRandom } from "./platform.ts";
+import { WORKER_TOKEN_KEY, writeNote } from "./records.ts";
+import { type Device, registerDevice } from "./registration.ts";
+import { FetchTransport, type TokenSource } from "./transport.ts";
+
+export interface HostOptions extends WasmOptions {
+  readonly name: string;
+  readonly url: string;
+  readonly subject: string;
+  readonly auth: "cookie" | TokenSource | undefined;
+  readonly drains: boolean;
+  readonly context: "page" | "worker";
+  /** The worker is given each token the page obtains. */
+  readonly shareToken: boolean;
+}
+
+export interface Host {
+  readonly loop: EngineLoop;
+  readonly device: Uint8Array;
+  /** The database had been emptied since the last visit. */
+  readonly lost: boolean;
+  register(force: boolean): Promise<Device>;
+}
+
+/** The first instance is made before anything depends on it; later ones replace an instance that trapped. */
+async function firstOf(create: CreateCore): Promise<CreateCore> {
+  let first: Core | undefined = await create();
+  return () => {
+    const core = first;
+    first = undefined;
+    return core ? Promise.resolve(core) : create();
+  };
+}
+
+/**
+ * Loads the core, then takes over from the journal in one go: `running` is called when calls belong to the loop. Rejects
+ * when there can be no core; the journal then keeps its calls.
+ */
+export async function startHost(
+  store: Store,
+  journal: Journal,
+  options: HostOptions,
+  listener: LoopListener,
+  running: (host: Host) => void,
+): Promise<void> {
+  const database = databaseName(options.name, options.subject);
+  const settled = settleInstallation(store, outsideCopy(database), () => ({
+    installId: systemRandom.bytes(16),
+    wall: Date.now(),
+  }));
+  const [create, { installId, lost }] = await Promise.all([firstOf(coreFactory(options)), settled]);
+  const device = await deviceIdOf(systemCrypto, installId, canonicalUrl(options.url), options.subject);
+  const transport = new FetchTransport({
+    url: options.url,
+    auth: options.auth,
+    context: options.context,
+    obtained: options.shareToken
+      ? (token) => {
+          // The worker asks for one itself when it finds none.
+          writeNote(store, WORKER_TOKEN_KEY, { token }).catch(() => undefined);
+        }
+      : undefined,
+  });
+  const ports = { create, store, transport, clock: systemClock, random: systemRandom };
+  const loop = new EngineLoop(
+    { ...ports, channel: broadcastChannel(database) },
+    { device, drains: options.drains },
+    listener,
+  );
+  const { next, calls } = await journal.handOver();
+  loop.enqueue(calls);
+  const register = (force: boolean): Promise<Device> => registerDevice(store, transport, device, Date.now(), force);
+  running({ loop, device, lost, register });
+  await loop.start(journal.epoch, next);
+}
+
+export interface WorkerOptions {
+  /** Where the worker's script lies; its folder bounds what it may control. */
+  readonly url: string;
+  readonly type?: "classic" | "module" | undefined;
+  readonly scope?: string | undefined;
+  /** Store each token for the worker, readable by any script of this origin. Without it the worker uses cookies. */
+  readonly shareToken?: boolean | undefined;
+}
+
+/** Registers the Service Worker, with its options in the query of its address. */
+export async function registerWorker(options: HostOptions, worker: WorkerOptions): Promise<void> {
+  const workers: ServiceWorkerContainer | undefined = globalThis.navigator?.serviceWorker;
+  if (!workers) return;
+  const script = new URL(worker.url, location.href);
+  script.searchParams.set("name", options.name);
+  script.searchParams.set("url", options.url);
+  if (options.subject !== "") script.searchParams.set("subject", options.subject);
+  script.searchParams.set("auth", worker.shareToken ? "token" : "cookie");
+  await workers.register(script.href, {
+    type: worker.type ?? "classic",
+    ...(worker.scope === undefined ? {} : { scope: worker.scope }),
+  });
+}

@@ -1,0 +1,79 @@
+/** What the application is told about its queue. */
+
+import { type ErrorCode, failureOf } from "../core/errors.ts";
+import { type Durability, LANES, type LaneName } from "../core/events.ts";
+import { type EngineStatus, PHASES } from "../core/io.ts";
+
+export type SyncPhase = "starting" | (typeof PHASES)[number] | "stopped";
+
+/**
+ * `ok`; `memory` = IndexedDB cannot be opened, nothing survives this page; `lost` = the database was emptied behind our
+ * back since the last visit.
+ */
+export type StorageState = "opening" | "ok" | "memory" | "lost";
+
+export interface SyncStatus {
+  readonly phase: SyncPhase;
+  /** Why the last attempt failed. */
+  readonly reason?: ErrorCode | undefined;
+  readonly storage: StorageState;
+  /** Why storage is not `ok`. */
+  readonly storageReason?: ErrorCode | undefined;
+  /** The strongest level this page can promise right now. */
+  readonly durability: Durability;
+  /** Stored here, not yet acknowledged by the server. */
+  readonly pending: number;
+  readonly pendingByLane: Readonly<Record<LaneName, number>>;
+  /** Work waits for a credential, or for a decision. */
+  readonly parked: boolean;
+  readonly created: number;
+  readonly applied: number;
+  readonly deadLetters: number;
+  readonly voided: number;
+  /** At the server, waiting for an earlier event of their entity. */
+  readonly deferred: number;
+  readonly attempts: number;
+  /** `performance.now()` of the next attempt. */
+  readonly nextAttemptAt?: number | undefined;
+  /** Wall clock of the oldest pending event. */
+  readonly oldestUnsentAt?: number | undefined;
+}
+
+const byLane = (counts: readonly number[]): SyncStatus["pendingByLane"] =>
+  Object.fromEntries(LANES.map((lane, i) => [lane, counts[i] ?? 0])) as Record<LaneName, number>;
+
+export const FIRST_STATUS: SyncStatus = /* @__PURE__ */ Object.freeze({
+  phase: "starting",
+  storage: "opening",
+  durability: "strict",
+  pending: 0,
+  pendingByLane: byLane([]),
+  parked: false,
+  created: 0,
+  applied: 0,
+  deadLetters: 0,
+  voided: 0,
+  deferred: 0,
+  attempts: 0,
+});
+
+/** The engine's figures over what the page itself knows. */
+export function withEngine(before: SyncStatus, engine: EngineStatus): SyncStatus {
+  const phase = PHASES[engine.phase] ?? "idle";
+  return {
+    ...before,
+    phase,
+    reason: engine.reason === 0 ? undefined : failureOf(engine.reason).code,
+    pending: engine.pending.reduce((sum, count) => sum + count, 0),
+    pendingByLane: byLane(engine.pending),
+    parked: phase === "parked",
+    created: engine.created,
+    applied: engine.applied,
+    deadLetters: engine.dead,
+    voided: engine.voided,
+    deferred: engine.deferred,
+    attempts: engine.attempts,
+    nextAttemptAt: engine.nextAttempt || undefined,
+    oldestUnsentAt: engine.oldestUnsent || undefined,
+  };
+}
