@@ -105,6 +105,10 @@ function(oas_wasm_page target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE oas_core_flags embind)
   set_target_properties(${target} PROPERTIES SUFFIX .mjs)
+  if(NOT target STREQUAL "infer")
+    target_compile_options(${target} PRIVATE -Oz)
+    target_link_options(${target} PRIVATE -Oz)
+  endif()
   target_link_options(${target} PRIVATE
     -sMODULARIZE -sEXPORT_ES6 -sSTRICT --no-entry -sENVIRONMENT=web,worker -sFILESYSTEM=0 -sDYNAMIC_EXECUTION=0
     -sALLOW_MEMORY_GROWTH -sINITIAL_MEMORY=2MB -sMAXIMUM_MEMORY=256MB -sSTACK_SIZE=256KB -Wl,--stack-first

@@ -692,15 +692,13 @@ struct Engine::Impl {
 Engine::Engine() : impl_(std::make_unique<Impl>()) {}
 Engine::~Engine() = default;
 
-std::span<const Output> Engine::step(Now now, std::span<const Input> inputs) {
+std::span<const Output> Engine::step(Now now, std::span<Input> inputs) {
   Impl& impl = *impl_;
   impl.out.clear();
   impl.now = {std::max(impl.now.mono, now.mono), now.wall};
-  for (const Input& input : inputs) {
-    // Inputs are owned by the caller; what the engine keeps of them it copies once, here.
-    Input copy = input;
-    OAS_ASSERT(impl.started || std::holds_alternative<Start>(copy));
-    std::visit([&impl](auto& one) { impl.take(one); }, copy);
+  for (Input& input : inputs) {
+    OAS_ASSERT(impl.started || std::holds_alternative<Start>(input));
+    std::visit([&impl](auto& one) { impl.take(one); }, input);
     if (impl.session) impl.take_wishes();
   }
   impl.finish_step();

@@ -16,10 +16,10 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Consumes every input, in order, and returns everything the host must now do. Nothing stays half done between
+  // Consumes every input (their bytes are moved out), in order, and returns everything the host must now do. Nothing stays half done between
   // calls. The view is valid until the next call. `now.mono` never goes backwards; an older value counts as the newest
   // seen.
-  std::span<const Output> step(Now now, std::span<const Input> inputs);
+  std::span<const Output> step(Now now, std::span<Input> inputs);
 
  private:
   struct Impl;

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/sim_points.h"
+#include "base/sort.h"
 #include "wire/reader.h"
 
 namespace oas::sync {
@@ -267,8 +268,7 @@ void PushPlan::finish_deps() {
 void PushPlan::write(SyncRequest& request) const {
   std::vector<const Planned*> order;
   for (const Planned& item : items_) order.push_back(&item);
-  std::sort(order.begin(), order.end(),
-            [](const Planned* a, const Planned* b) { return send_order(a->key) < send_order(b->key); });
+  sort_list(order, [](const Planned* a, const Planned* b) { return send_order(a->key) < send_order(b->key); });
 
   std::map<StreamId, Watermark> reach;
   for (const Planned* item : order)
@@ -280,8 +280,7 @@ void PushPlan::write(SyncRequest& request) const {
   std::map<std::uint32_t, std::map<StreamId, Sequence>> before;
   std::vector<const Missing*> missing;
   for (const Missing& one : missing_) missing.push_back(&one);
-  std::sort(missing.begin(), missing.end(),
-            [](const Missing* a, const Missing* b) { return send_order(a->key) < send_order(b->key); });
+  sort_list(missing, [](const Missing* a, const Missing* b) { return send_order(a->key) < send_order(b->key); });
   auto absent = missing.begin();
   for (std::uint32_t i = 0; i < order.size(); ++i) {
     const Planned& item = *order[i];

@@ -25,7 +25,7 @@ class Core {
   }
 
   val step(double mono_ms, double wall_ms) {
-    const auto inputs = oas::engine::read_inputs(input_);
+    auto inputs = oas::engine::read_inputs(input_);
     OAS_ASSERT(inputs.has_value());  // the host writes this block: a bad one is a defect, and ends the instance
     const oas::engine::Now now{{static_cast<std::int64_t>(mono_ms)}, {static_cast<std::int64_t>(wall_ms)}};
     output_.clear();

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/sort.h"
 #include "wire/lz4.h"
 
 namespace oas::wire {
@@ -116,7 +117,7 @@ void SegmentBuilder::seal_range(std::uint32_t from, std::uint32_t to, std::vecto
     head.json_bytes += rows_[i].json_bytes;
     if (rows_[i].has_entity) head.entities.push_back(rows_[i].entity);
   }
-  std::sort(head.entities.begin(), head.entities.end());
+  sort_list(head.entities, [](std::uint32_t a, std::uint32_t b) { return a < b; });
   head.entities.erase(std::unique(head.entities.begin(), head.entities.end()), head.entities.end());
 
   Bytes block;
