@@ -3,22 +3,22 @@
 import { type Call, encodeEvent, type QueuedEvent } from "../core/calls.ts";
 import { asFailure, type ErrorCode, failure, failureOf, type OfflineSyncError } from "../core/errors.ts";
 import { DURABILITIES, type Durability, formatEventId, type Position } from "../core/events.ts";
-import { type LogOutput, Op, SEVERITIES } from "../core/io.ts";
+import { type LogOutput, SEVERITIES } from "../core/io.ts";
 import type { WasmOptions } from "../core/load.ts";
-import type { EngineLoop, LoopListener } from "../core/loop.ts";
+import type { LoopListener } from "../core/loop.ts";
 import type { DeadLetter, ListedEvent, Page } from "../core/pages.ts";
 import type { Store } from "../core/ports.ts";
-import { Settlements, type Verdict } from "../core/settlements.ts";
+import type { Verdict } from "../core/settlements.ts";
 import { Subject, type Subscribable } from "../core/subscribable.ts";
+import type { Drained, ListOptions } from "./commands.ts";
 import { databaseName, openDatabase } from "./database.ts";
 import { GENESIS_KEY, INSTALL_ID_BYTES, writeGenesis } from "./genesis.ts";
 import type { Host, HostOptions, WorkerOptions } from "./host.ts";
 import { IndexedDbStore } from "./indexeddb-store.ts";
 import { Journal } from "./journal.ts";
-import type { ListOptions } from "./letters.ts";
 import { mintEpoch, systemRandom } from "./platform.ts";
 import type { Device } from "./registration.ts";
-import { FIRST_STATUS, type SyncStatus, withEngine } from "./status.ts";
+import { FIRST_STATUS, type SyncStatus } from "./status.ts";
 import type { TokenSource } from "./transport.ts";
 import type { Triggers } from "./triggers.ts";
 
@@ -81,9 +81,8 @@ export class OfflineSync {
   readonly #options: HostOptions & { readonly worker: WorkerOptions | undefined; readonly register: boolean };
   readonly #durability: Durability;
   readonly #status = new Subject<SyncStatus>(FIRST_STATUS);
-  readonly #settlements = new Settlements();
   readonly #listeners = { log: new Set<(entry: LogEntry) => void>(), trace: new Set<(entry: TraceEntry) => void>() };
-  readonly #hooks: LoopListener;
+  readonly #hooks: Omit<LoopListener, "settled">;
   readonly #journal: Journal;
   readonly #running: Promise<Host>;
   #batch: Call[] = [];
@@ -122,10 +121,9 @@ export class OfflineSync {
     };
     this.#hooks = {
       status: (status) => {
-        this.#status.set(withEngine(this.#status.get(), status));
+        if (this.#host) this.#status.set(this.#host.withEngine(this.#status.get(), status));
         this.#triggers?.changed();
       },
-      settled: (notice) => this.#settlements.settled(notice),
       log: (entry) => this.#log(entry),
     };
     this.#journal = new Journal(mintEpoch(systemRandom), Date.now);
@@ -169,42 +167,45 @@ export class OfflineSync {
   }
 
   #receipt(position: Position, level: Durability): Receipt {
-    const settlements = this.#settlements;
-    settlements.watch(position);
+    const synced = (): Promise<Verdict> => this.#lazy((host) => host.settlements.synced(position));
     return {
       durability: this.#status.get().storage === "memory" && level !== "replicated" ? "memory" : level,
       get id() {
         return formatEventId(position);
       },
       get synced() {
-        return settlements.synced(position);
+        return synced();
       },
     };
   }
 
   /** Events that are stored here and not yet acknowledged, in the order they will be sent. */
   readonly pending = {
-    list: async (options?: ListOptions): Promise<Page<ListedEvent>> =>
-      (await import("./letters.ts")).listPending(await this.#loop(), options),
+    list: (options?: ListOptions): Promise<Page<ListedEvent>> =>
+      this.#lazy((host) => host.listPending(host.loop, options)),
   };
 
   /** Events the server has refused. They stay until somebody decides. */
   readonly deadLetters = {
-    list: async (options?: ListOptions): Promise<Page<DeadLetter>> =>
-      (await import("./letters.ts")).listDeadLetters(await this.#loop(), options),
-    get: async (id: string): Promise<DeadLetter | undefined> =>
-      (await import("./letters.ts")).getDeadLetter(await this.#loop(), id),
-    retry: async (id: string): Promise<Receipt> =>
-      this.#receipt(await (await import("./letters.ts")).retryDeadLetter(await this.#loop(), id), this.#durability),
-    edit: async (id: string, eventData: unknown): Promise<Receipt> =>
-      this.#receipt(
-        await (await import("./letters.ts")).retryDeadLetter(await this.#loop(), id, { eventData }),
-        this.#durability,
-      ),
-    drop: async (id: string): Promise<void> => (await import("./letters.ts")).dropDeadLetter(await this.#loop(), id),
-    export: async (): Promise<readonly DeadLetter[]> =>
-      (await import("./letters.ts")).exportDeadLetters(await this.#loop()),
+    list: (options?: ListOptions): Promise<Page<DeadLetter>> =>
+      this.#lazy((host) => host.listDeadLetters(host.loop, options)),
+    get: (id: string): Promise<DeadLetter | undefined> => this.#lazy((host) => host.getDeadLetter(host.loop, id)),
+    /** Sends it again as it was, under a new id. */
+    retry: (id: string): Promise<Receipt> => this.#retry(id),
+    /** Sends it again with other data, under a new id. */
+    edit: (id: string, eventData: unknown): Promise<Receipt> => this.#retry(id, { eventData }),
+    drop: (id: string): Promise<void> => this.#lazy((host) => host.dropDeadLetter(host.loop, id)),
+    export: (): Promise<readonly DeadLetter[]> => this.#lazy((host) => host.exportDeadLetters(host.loop)),
   };
+
+  async #retry(id: string, edit?: { readonly eventData: unknown }): Promise<Receipt> {
+    const position = await this.#lazy((host) => host.retryDeadLetter(host.loop, id, edit));
+    return this.#receipt(position, this.#durability);
+  }
+
+  async #lazy<T>(work: (host: Host) => Promise<T>): Promise<T> {
+    return work(await this.#running);
+  }
 
   /** Tells the server what this device can do. `open` has done so already; call it again when that has changed. */
   async registerDevice(): Promise<Device> {
@@ -214,11 +215,10 @@ export class OfflineSync {
   }
 
   /** Tries to send now, whatever the backoff says. Resolves when all is sent, or nothing more can be done now. */
-  async drain(budgetMs = 0): Promise<{ readonly drained: boolean; readonly reason?: ErrorCode | undefined }> {
-    const loop = await this.#loop();
-    if (this.#status.get().parked) loop.renewToken();
-    const { drainArgs, readDrained } = await import("../core/pages.ts");
-    return readDrained(await loop.command(Op.drain, drainArgs(budgetMs)));
+  async drain(budgetMs = 0): Promise<Drained> {
+    const host = await this.#running;
+    if (this.#status.get().parked) host.loop.renewToken();
+    return host.drain(host.loop, budgetMs);
   }
 
   inspect(): Inspection {
@@ -265,12 +265,8 @@ export class OfflineSync {
     if (this.#host) await this.#host.loop.close();
     else for (const call of (await this.#journal.handOver()).calls) call.failed(closed);
     this.#store?.close();
-    this.#settlements.close(closed);
+    this.#host?.settlements.close(closed);
     this.#merge({ phase: "stopped", reason: "closed" });
-  }
-
-  async #loop(): Promise<EngineLoop> {
-    return (await this.#running).loop;
   }
 
   #merge(change: Partial<SyncStatus>): void {
@@ -323,6 +319,7 @@ export class OfflineSync {
       const opened = await openDatabase(database, { create });
       const store = new IndexedDbStore(opened, {
         reopen: () => openDatabase(database, { create }),
+        reader: () => import("./host.ts"),
         emptied: () => this.#lost(),
         unreadable: () => this.#say("error", "storage_failed"),
       });
@@ -332,7 +329,7 @@ export class OfflineSync {
       const { code } = asFailure(error, "storage_failed");
       this.#say("error", code);
       this.#merge({ storage: "memory", storageReason: code, durability: "memory" });
-      return new (await import("../core/memory-store.ts")).MemoryStore();
+      return new (await import("./host.ts")).MemoryStore();
     }
   }
 
@@ -342,14 +339,11 @@ export class OfflineSync {
   }
 
   /** The engine runs: everything around it may start. */
-  async #started(): Promise<void> {
+  #started(): void {
     const host = this.#host;
     if (!host || this.#closing) return;
     if (host.lost) this.#lost();
-    const { registerWorker } = await import("./host.ts");
-    const { Triggers } = await import("./triggers.ts");
-    if (this.#closing) return;
-    this.#triggers = new Triggers(this.#options.name, {
+    this.#triggers = new host.Triggers(this.#options.name, {
       connectivity: (online, eager) => {
         if (eager && this.#status.get().parked) host.loop.renewToken();
         host.loop.connectivity(online);
@@ -361,7 +355,7 @@ export class OfflineSync {
     this.#triggers.changed();
     this.#registerQuietly(host);
     if (!this.#options.worker) return;
-    registerWorker(this.#options, this.#options.worker).then(
+    host.registerWorker(this.#options, this.#options.worker).then(
       () => this.#triggers?.changed(),
       () => this.#say("warning", "invalid_argument"),
     );

@@ -6,14 +6,30 @@
 import { coreFactory, type WasmOptions } from "../core/load.ts";
 import { EngineLoop, type LoopListener } from "../core/loop.ts";
 import type { Core, CreateCore, Store } from "../core/ports.ts";
+import { Settlements } from "../core/settlements.ts";
+import {
+  drain,
+  dropDeadLetter,
+  exportDeadLetters,
+  getDeadLetter,
+  listDeadLetters,
+  listPending,
+  retryDeadLetter,
+} from "./commands.ts";
+import { broadcastChannel, canonicalUrl, systemCrypto } from "./contexts.ts";
 import { databaseName } from "./database.ts";
+import { withEngine } from "./engine-status.ts";
 import { deviceIdOf, settleInstallation } from "./install.ts";
 import type { Journal } from "./journal.ts";
 import { outsideCopy } from "./outside-copy.ts";
-import { broadcastChannel, canonicalUrl, systemClock, systemCrypto, systemRandom } from "./platform.ts";
+import { systemClock, systemRandom } from "./platform.ts";
 import { WORKER_TOKEN_KEY, writeNote } from "./records.ts";
 import { type Device, registerDevice } from "./registration.ts";
 import { FetchTransport, type TokenSource } from "./transport.ts";
+import { Triggers } from "./triggers.ts";
+
+export { MemoryStore } from "../core/memory-store.ts";
+export { read, readSingly } from "./indexeddb-read.ts";
 
 export interface HostOptions extends WasmOptions {
   readonly name: string;
@@ -26,8 +42,23 @@ export interface HostOptions extends WasmOptions {
   readonly shareToken: boolean;
 }
 
-export interface Host {
+/** What the client calls here; named, so that its own chunk need not know the modules. */
+const tools = {
+  drain,
+  listPending,
+  listDeadLetters,
+  getDeadLetter,
+  retryDeadLetter,
+  dropDeadLetter,
+  exportDeadLetters,
+  registerWorker,
+  withEngine,
+  Triggers,
+};
+
+export interface Host extends Readonly<typeof tools> {
   readonly loop: EngineLoop;
+  readonly settlements: Settlements;
   readonly device: Uint8Array;
   /** The database had been emptied since the last visit. */
   readonly lost: boolean;
@@ -52,7 +83,7 @@ export async function startHost(
   store: Store,
   journal: Journal,
   options: HostOptions,
-  listener: LoopListener,
+  listener: Omit<LoopListener, "settled">,
   running: (host: Host) => void,
 ): Promise<void> {
   const database = databaseName(options.name, options.subject);
@@ -74,15 +105,17 @@ export async function startHost(
       : undefined,
   });
   const ports = { create, store, transport, clock: systemClock, random: systemRandom };
+  const settlements = new Settlements();
   const loop = new EngineLoop(
     { ...ports, channel: broadcastChannel(database) },
     { device, drains: options.drains },
-    listener,
+    // Not a copy: a trace may be asked for later.
+    Object.assign(listener, { settled: settlements.settled.bind(settlements) }),
   );
   const { next, calls } = await journal.handOver();
   loop.enqueue(calls);
   const register = (force: boolean): Promise<Device> => registerDevice(store, transport, device, Date.now(), force);
-  running({ loop, device, lost, register });
+  running({ ...tools, loop, settlements, device, lost, register });
   await loop.start(journal.epoch, next);
 }
 

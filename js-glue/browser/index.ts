@@ -16,8 +16,8 @@ export {
   type Receipt,
   type TraceEntry,
 } from "./client.ts";
+export type { Drained, ListOptions } from "./commands.ts";
 export type { WorkerOptions } from "./host.ts";
-export type { ListOptions } from "./letters.ts";
 export type { Device } from "./registration.ts";
 export type { StorageState, SyncPhase, SyncStatus } from "./status.ts";
 export type { TokenSource } from "./transport.ts";

@@ -15,6 +15,8 @@ import { OBJECT_STORES, type OpenedDatabase } from "./database.ts";
 export interface IndexedDbStoreOptions {
   /** Opens another connection, however the first was opened. */
   readonly reopen: () => Promise<OpenedDatabase>;
+  /** Brings the reading half. */
+  readonly reader: () => Promise<Pick<typeof import("./indexeddb-read.ts"), "read" | "readSingly">>;
   /** The database was gone when the connection was opened again. */
   readonly emptied?: () => void;
   /** A record could not be read and was left out. */
@@ -35,25 +37,22 @@ class ConnectionLost extends Error {
   }
 }
 
-const asBytes = (key: IDBValidKey | undefined): Uint8Array =>
-  key instanceof ArrayBuffer ? new Uint8Array(key) : new Uint8Array(0);
-
 // IndexedDB takes any buffer; the types know that SharedArrayBuffer is none.
 const asKey = (key: Uint8Array): IDBValidKey => key as Uint8Array<ArrayBuffer>;
 
-function storeOf(key: Uint8Array): string {
+export function storeOf(key: Uint8Array): string {
   const name = OBJECT_STORES[key[0] ?? 0];
   if (!name) throw failure("internal", `no object store for keys that begin with ${key[0]}`);
   return name;
 }
 
-function idbRange({ from, to }: KeyRange): IDBKeyRange | IDBValidKey {
+export function idbRange({ from, to }: KeyRange): IDBKeyRange | IDBValidKey {
   const single = to.length === from.length + 1 && to[from.length] === 0 && sameBytes(from, to.subarray(0, from.length));
   return single ? asKey(from) : IDBKeyRange.bound(asKey(from), asKey(to), false, true);
 }
 
 /** What made the browser roll the transaction back, in our words. */
-function abortCause(error: DOMException | null): OfflineSyncError | ConnectionLost {
+export function abortCause(error: DOMException | null): OfflineSyncError | ConnectionLost {
   switch (error?.name) {
     case "QuotaExceededError":
       return failure("storage_quota", "the browser refused to store more", { cause: error });
@@ -93,13 +92,16 @@ export class IndexedDbStore implements Store {
     });
   }
 
-  scan(range: KeyRange, limit: number): Promise<readonly StoredRecord[]> {
-    return this.#persevere((db) => read(db, range, limit)).catch((error: unknown) => {
-      if (error instanceof ConnectionLost) throw failure("storage_failed", error.message, { cause: error });
-      return this.#persevere((db) => readSingly(db, range, limit, this.#options.unreadable)).catch((again: unknown) => {
-        throw asFailure(again, "storage_failed");
+  async scan(range: KeyRange, limit: number): Promise<readonly StoredRecord[]> {
+    try {
+      const { read, readSingly } = await this.#options.reader();
+      return await this.#persevere((db) => read(db, range, limit)).catch((error: unknown) => {
+        if (error instanceof ConnectionLost) throw error;
+        return this.#persevere((db) => readSingly(db, range, limit, this.#options.unreadable));
       });
-    });
+    } catch (error) {
+      throw asFailure(error, "storage_failed");
+    }
   }
 
   close(): void {
@@ -156,7 +158,12 @@ export class IndexedDbStore implements Store {
   }
 }
 
-function begin(db: IDBDatabase, stores: readonly string[], mode: IDBTransactionMode, strict: boolean): IDBTransaction {
+export function begin(
+  db: IDBDatabase,
+  stores: readonly string[],
+  mode: IDBTransactionMode,
+  strict: boolean,
+): IDBTransaction {
   try {
     return db.transaction([...stores], mode, mode === "readwrite" ? { durability: strict ? "strict" : "relaxed" } : {});
   } catch (error) {
@@ -224,83 +231,4 @@ function check(tx: IDBTransaction, expects: readonly Expectation[], missed: () =
       if (!holds) missed();
     };
   }
-}
-
-interface RecordReader {
-  getAllRecords?(options: {
-    query: IDBKeyRange | IDBValidKey;
-    count: number;
-  }): IDBRequest<{ readonly key: IDBValidKey; readonly value: unknown }[]>;
-}
-
-function read(db: IDBDatabase, range: KeyRange, limit: number): Promise<readonly StoredRecord[]> {
-  const name = storeOf(range.from);
-  const tx = begin(db, [name], "readonly", false);
-  const store = tx.objectStore(name);
-  const query = idbRange(range);
-  return new Promise((resolve, reject) => {
-    const fail = (): void => reject(abortCause(tx.error));
-    tx.onabort = fail;
-    const records = (store as RecordReader).getAllRecords?.({ query, count: limit });
-    if (records) {
-      records.onsuccess = () =>
-        resolve(records.result.map(({ key, value }) => ({ key: asBytes(key), value: value as Uint8Array })));
-      records.onerror = (event) => {
-        event.preventDefault();
-        reject(records.error);
-      };
-      return;
-    }
-    const keys = store.getAllKeys(query, limit);
-    const values = store.getAll(query, limit);
-    values.onsuccess = () =>
-      resolve(keys.result.map((key, i) => ({ key: asBytes(key), value: values.result[i] as Uint8Array })));
-    for (const request of [keys, values]) {
-      request.onerror = (event) => {
-        event.preventDefault();
-        reject(request.error);
-      };
-    }
-  });
-}
-
-/** One bad value makes the browser refuse a whole page of records; read alone, it hides no other. */
-async function readSingly(
-  db: IDBDatabase,
-  range: KeyRange,
-  limit: number,
-  unreadable: IndexedDbStoreOptions["unreadable"],
-): Promise<readonly StoredRecord[]> {
-  const name = storeOf(range.from);
-  const found: StoredRecord[] = [];
-  let from = range.from;
-  for (;;) {
-    const keys = await settle(
-      begin(db, [name], "readonly", false)
-        .objectStore(name)
-        .getAllKeys(idbRange({ ...range, from }), limit),
-    );
-    for (const key of keys) {
-      const bytes = asBytes(key);
-      const value = await settle(begin(db, [name], "readonly", false).objectStore(name).get(key)).catch(() => {
-        unreadable?.(bytes);
-        return undefined;
-      });
-      if (value instanceof Uint8Array) found.push({ key: bytes, value });
-      if (found.length === limit) return found;
-    }
-    const last = keys.at(-1);
-    if (keys.length < limit || last === undefined) return found;
-    from = new Uint8Array([...asBytes(last), 0]);
-  }
-}
-
-function settle<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = (event) => {
-      event.preventDefault(); // a bad record must not abort the transaction it was read in
-      reject(request.error);
-    };
-  });
 }

@@ -1,8 +1,8 @@
 /** What the application is told about its queue. */
 
-import { type ErrorCode, failureOf } from "../core/errors.ts";
-import { type Durability, LANES, type LaneName } from "../core/events.ts";
-import { type EngineStatus, PHASES } from "../core/io.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { Durability, LaneName } from "../core/events.ts";
+import type { PHASES } from "../core/io.ts";
 
 export type SyncPhase = "starting" | (typeof PHASES)[number] | "stopped";
 
@@ -39,15 +39,12 @@ export interface SyncStatus {
   readonly oldestUnsentAt?: number | undefined;
 }
 
-const byLane = (counts: readonly number[]): SyncStatus["pendingByLane"] =>
-  Object.fromEntries(LANES.map((lane, i) => [lane, counts[i] ?? 0])) as Record<LaneName, number>;
-
 export const FIRST_STATUS: SyncStatus = /* @__PURE__ */ Object.freeze({
   phase: "starting",
   storage: "opening",
   durability: "strict",
   pending: 0,
-  pendingByLane: byLane([]),
+  pendingByLane: { critical: 0, high: 0, normal: 0, low: 0, analytics: 0 },
   parked: false,
   created: 0,
   applied: 0,
@@ -56,24 +53,3 @@ export const FIRST_STATUS: SyncStatus = /* @__PURE__ */ Object.freeze({
   deferred: 0,
   attempts: 0,
 });
-
-/** The engine's figures over what the page itself knows. */
-export function withEngine(before: SyncStatus, engine: EngineStatus): SyncStatus {
-  const phase = PHASES[engine.phase] ?? "idle";
-  return {
-    ...before,
-    phase,
-    reason: engine.reason === 0 ? undefined : failureOf(engine.reason).code,
-    pending: engine.pending.reduce((sum, count) => sum + count, 0),
-    pendingByLane: byLane(engine.pending),
-    parked: phase === "parked",
-    created: engine.created,
-    applied: engine.applied,
-    deadLetters: engine.dead,
-    voided: engine.voided,
-    deferred: engine.deferred,
-    attempts: engine.attempts,
-    nextAttemptAt: engine.nextAttempt || undefined,
-    oldestUnsentAt: engine.oldestUnsent || undefined,
-  };
-}

@@ -36,7 +36,6 @@ export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder()
 /** The least key greater than `key`: [key, after(key)) holds this one key. */
 export const after = (key: Uint8Array): Uint8Array => joinBytes(key, new Uint8Array(1));
 
-
 export function fnv1a32(bytes: Uint8Array): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < bytes.length; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);

@@ -37,18 +37,4 @@ export function formatEventId({ epoch, lane, seq }: Position): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** The position an id names, or undefined when it is not one of ours. */
-export function parseEventId(text: string): Position | undefined {
-  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text)) return undefined;
-  const hex = text.replaceAll("-", "");
-  const lane = Number.parseInt(hex.slice(16, 18), 16);
-  const seq = Number.parseInt(hex.slice(18), 16);
-  if (lane >= LANES.length || seq === 0 || !Number.isSafeInteger(seq)) return undefined;
-  return { epoch: BigInt(`0x${hex.slice(0, 16)}`), lane, seq };
-}
-
 export type VerdictKind = "applied" | "rejected" | "deferred" | "void" | "duplicate";
-export const VERDICT_KINDS: readonly VerdictKind[] = ["applied", "rejected", "deferred", "void", "duplicate"];
-
-/** Reasons for passing a number without its content, by the core's number. */
-export const VOID_REASONS = ["lost", "sampled", "consent", "discarded", "replaced"] as const;

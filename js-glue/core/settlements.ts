@@ -6,8 +6,9 @@
  */
 
 import { type ErrorCode, failureOf, type OfflineSyncError } from "./errors.ts";
-import { type Position, VERDICT_KINDS, type VerdictKind, VOID_REASONS } from "./events.ts";
+import type { Position, VerdictKind } from "./events.ts";
 import type { Notice } from "./io.ts";
+import { VERDICT_KINDS, VOID_REASONS } from "./verdicts.ts";
 
 export interface Verdict {
   readonly kind: Exclude<VerdictKind, "deferred">;
@@ -51,14 +52,8 @@ export class Settlements {
     return stream;
   }
 
-  /** From now on verdicts of this stream are remembered. */
-  watch(position: Position): void {
-    this.#stream(position);
-  }
-
   settled(notice: Extract<Notice, { readonly notice: "settled" }>): void {
-    const stream = this.#streams.get(`${notice.epoch}/${notice.lane}`);
-    if (!stream) return; // another context's
+    const stream = this.#stream(notice);
     for (const { seq, verdict, code } of notice.exceptions) {
       if (stream.exceptions.size < EXCEPTIONS_MAX || stream.exceptions.has(seq)) {
         stream.exceptions.set(seq, verdictOf(verdict, code));

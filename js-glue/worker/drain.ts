@@ -1,17 +1,12 @@
 /** One drain: opens the queue, sends until nothing is left or the budget is spent, and lets go of everything. */
 
+import { broadcastChannel, canonicalUrl, systemCrypto } from "../browser/contexts.ts";
 import { databaseName, openDatabase } from "../browser/database.ts";
 import { GENESIS_KEY, readGenesis } from "../browser/genesis.ts";
+import * as reader from "../browser/indexeddb-read.ts";
 import { IndexedDbStore } from "../browser/indexeddb-store.ts";
 import { deviceIdOf } from "../browser/install.ts";
-import {
-  broadcastChannel,
-  canonicalUrl,
-  mintEpoch,
-  systemClock,
-  systemCrypto,
-  systemRandom,
-} from "../browser/platform.ts";
+import { mintEpoch, systemClock, systemRandom } from "../browser/platform.ts";
 import { readNote, WORKER_TOKEN_KEY } from "../browser/records.ts";
 import { FetchTransport, type TokenSource } from "../browser/transport.ts";
 import { after } from "../core/bytes.ts";
@@ -44,7 +39,10 @@ export async function drain(options: DrainOptions): Promise<boolean> {
   });
   if (!opened) return true;
   // A connection lost here is not worth waiting for: the browser repeats the event.
-  const store = new IndexedDbStore(opened, { reopen: () => openDatabase(database, {}) });
+  const store = new IndexedDbStore(opened, {
+    reopen: () => openDatabase(database, {}),
+    reader: () => Promise.resolve(reader),
+  });
   try {
     const [genesis] = await store.scan({ from: GENESIS_KEY, to: after(GENESIS_KEY) }, 1);
     const installId = readGenesis(genesis?.value);

@@ -1,13 +1,34 @@
-/** Reading and mending what is queued: pending events and dead letters, by page. */
+/** What an application may ask of the engine beside queueing: drain, pending events and dead letters. */
 
 import { fromHex, toHex } from "../core/bytes.ts";
 import type { Call } from "../core/calls.ts";
-import { failure, type OfflineSyncError } from "../core/errors.ts";
-import { type Position, parseEventId } from "../core/events.ts";
+import { type ErrorCode, failure, type OfflineSyncError } from "../core/errors.ts";
+import type { Position } from "../core/events.ts";
 import { Op } from "../core/io.ts";
 import type { EngineLoop } from "../core/loop.ts";
-import { type DeadLetter, type ListedEvent, letterArgs, type Page, pageArgs, readPage } from "../core/pages.ts";
+import {
+  type DeadLetter,
+  drainArgs,
+  type ListedEvent,
+  letterArgs,
+  type Page,
+  pageArgs,
+  readDrained,
+  readPage,
+} from "../core/pages.ts";
 import { toJson } from "../core/validate.ts";
+import { parseEventId } from "../core/verdicts.ts";
+
+export interface Drained {
+  /** Nothing is left to send. */
+  readonly drained: boolean;
+  /** Why something is. */
+  readonly reason?: ErrorCode | undefined;
+}
+
+export async function drain(loop: EngineLoop, budgetMs: number): Promise<Drained> {
+  return readDrained(await loop.command(Op.drain, drainArgs(budgetMs)));
+}
 
 export interface ListOptions {
   /** `next` of the page before. */

@@ -1,0 +1,33 @@
+/** Hashing, addresses and the channel between contexts, as browsers offer them. */
+
+import type { Channel, Crypto } from "../core/ports.ts";
+import { sha256 } from "../core/sha256.ts";
+
+export const systemCrypto: Crypto = {
+  async sha256(bytes) {
+    // Pages that did not come over TLS have no SubtleCrypto.
+    if (typeof crypto.subtle === "undefined") return sha256(bytes);
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+  },
+};
+
+/** Undefined where the browser has no BroadcastChannel; other contexts then learn from storage, later. */
+export function broadcastChannel(database: string): Channel | undefined {
+  if (typeof BroadcastChannel === "undefined") return undefined;
+  const channel = new BroadcastChannel(database);
+  return {
+    post: (bytes) => channel.postMessage(bytes),
+    listen(heard) {
+      channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+        if (data instanceof Uint8Array) heard(data);
+      };
+    },
+    close: () => channel.close(),
+  };
+}
+
+/** The server's address without query, fragment or a slash at its end, as it enters the device id. */
+export function canonicalUrl(url: string): string {
+  const { origin, pathname } = new URL(url, globalThis.location?.href);
+  return origin + pathname.replace(/\/+$/, "");
+}
