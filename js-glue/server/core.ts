@@ -292,10 +292,10 @@ export class ServerCore {
     this.#native = native;
   }
 
-  /** Compiles server.wasm, which lies beside this file. */
+  /** Compiles server.wasm, which lies beside its glue. */
   static async load(): Promise<ServerCore> {
     const name = simdSupported() ? "./server.wasm" : "./server-base.wasm";
-    const module = await WebAssembly.compile(await readFile(new URL(name, import.meta.url)));
+    const module = await WebAssembly.compile(await readFile(new URL(name, import.meta.resolve("#server.mjs"))));
     return new ServerCore(module, await instantiate<NativeServer>(create as never, module, "Server"));
   }
 

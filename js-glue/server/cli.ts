@@ -1,0 +1,95 @@
+#!/usr/bin/env node
+/** `offline-ai-sync serve`: a sync server from one command, with SQLite unless a database is named. */
+
+import { parseArgs } from "node:util";
+import { createLogger, errorFields, type LogLevel } from "./log.ts";
+import { readSettings } from "./settings.ts";
+import { startStandalone } from "./standalone.ts";
+
+const USAGE = `usage: offline-ai-sync serve [options]
+
+  --db <url>       sqlite:<file> or postgres://...   (default: DATABASE_URL, else sqlite:./offline-ai-sync.sqlite)
+  --port <number>  default 8787; 0 = any free port
+  --host <name>    default 127.0.0.1
+  --static <dir>   also serve these files, under a strict content security policy (--demo is the same)
+  --json           print exactly one line {"url","key"} when ready; the key is usable at once
+  --restored       this database was restored from a backup: clients compare what they have
+  --log <level>    debug, info, warn, error or silent (default info, to standard error)
+  --help`;
+
+const print = (text: string): boolean => process.stdout.write(`${text}\n`);
+
+function readArguments(args: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      db: { type: "string" },
+      port: { type: "string" },
+      host: { type: "string" },
+      static: { type: "string" },
+      demo: { type: "string" },
+      json: { type: "boolean", default: false },
+      restored: { type: "boolean", default: false },
+      log: { type: "string", default: "info" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.port !== undefined && !/^\d{1,5}$/.test(values.port)) throw new TypeError("--port must be a number");
+  if (!["debug", "info", "warn", "error", "silent"].includes(values.log))
+    throw new TypeError(`--log ${values.log} is no level`);
+  return values;
+}
+
+async function serve(args: readonly string[]): Promise<void> {
+  const values = readArguments(args);
+  if (values.help) return void print(USAGE);
+  const settings = readSettings(process.env);
+  const folder = values.static ?? values.demo;
+  const log = createLogger(values.log as LogLevel, 2);
+  const db = values.db ?? settings.db;
+  const running = await startStandalone({
+    log,
+    credit: settings.credit,
+    restored: values.restored,
+    freshKey: values.json,
+    ...(db === undefined ? {} : { db }),
+    ...(values.port === undefined ? {} : { port: Number(values.port) }),
+    ...(values.host === undefined ? {} : { host: values.host }),
+    ...(folder === undefined ? {} : { static: folder }),
+  });
+
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(1); // the second signal does not wait
+    stopping = true;
+    running.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error(errorFields(error), "could not stop cleanly");
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+
+  if (values.json) {
+    print(JSON.stringify({ url: running.url, key: running.key }));
+    return;
+  }
+  print(`listening on ${running.url}`);
+  if (running.key) print(`development key (shown once): ${running.key}`);
+}
+
+const [command, ...rest] = process.argv.slice(2);
+if (command === "serve") {
+  serve(rest).catch((error: unknown) => {
+    process.stderr.write(`offline-ai-sync: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
+} else if (command === undefined || command === "help" || command === "--help") {
+  print(USAGE);
+} else {
+  process.stderr.write(`offline-ai-sync: unknown command '${command}'\n${USAGE}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,100 @@
+/** What the application does with an event, and what it may answer. */
+
+import { toHex } from "../core/bytes.ts";
+import { errorInfo } from "../core/error-codes.ts";
+import { type ErrorCode, failure, numberOf } from "../core/errors.ts";
+import { formatEventId, LANES, type LaneName, type Position } from "../core/events.ts";
+import type { Tx } from "./store/database.ts";
+
+/** Whose event it is. Both come from the credential, never from the event. */
+export interface Subject {
+  readonly tenant: string;
+  readonly principal: string;
+}
+
+/** What a handler sees. `eventData` is parsed at first use; `json` holds the client's own bytes. */
+export class SyncEvent {
+  readonly id: string;
+  readonly tenant: string;
+  readonly principal: string;
+  readonly deviceId: string;
+  readonly eventType: string;
+  readonly moduleId: string;
+  /** Empty when the event belongs to none. */
+  readonly entity: string;
+  readonly priority: LaneName;
+  /** When the device made it, by its own clock, in milliseconds since 1970. */
+  readonly madeAt: number;
+  /** It was given up as lost before and has turned up after all. */
+  readonly recovered: boolean;
+  readonly json: Uint8Array;
+  #parsed: { readonly value: unknown } | undefined;
+
+  constructor(subject: Subject, device: Uint8Array, event: RunnableEvent) {
+    this.id = formatEventId(event.id);
+    this.tenant = subject.tenant;
+    this.principal = subject.principal;
+    this.deviceId = toHex(device);
+    this.eventType = event.type;
+    this.moduleId = event.module;
+    this.entity = event.entity;
+    this.priority = LANES[event.id.lane] ?? "normal";
+    this.madeAt = Number(event.hlc >> 16n);
+    this.recovered = event.recovered;
+    this.json = event.json;
+  }
+
+  get eventData(): unknown {
+    this.#parsed ??= { value: JSON.parse(new TextDecoder().decode(this.json)) as unknown };
+    return this.#parsed.value;
+  }
+}
+
+/** The part of an event that running it needs. */
+export interface RunnableEvent {
+  readonly id: Position;
+  readonly type: string;
+  readonly module: string;
+  readonly entity: string;
+  readonly hlc: bigint;
+  readonly recovered: boolean;
+  readonly json: Uint8Array;
+}
+
+/**
+ * Runs inside the transaction that also moves the stream's watermark, so its effect happens exactly once. It must reach
+ * nothing but `tx`: after a lost race it runs again. Throw `Reject` to refuse the event for good; anything else thrown
+ * means "not now": the event is kept and tried again later.
+ */
+export type Handler = (event: SyncEvent, tx: Tx) => unknown;
+
+/** The event is refused for good; it becomes a dead letter that keeps its bytes and this reason. */
+export class Reject extends Error {
+  override readonly name = "Reject";
+  readonly code: ErrorCode;
+  constructor(reason: ErrorCode | (string & {}), message?: string) {
+    const known = errorInfo(reason as ErrorCode)?.code;
+    super(message ?? reason);
+    this.code = known ?? "rejected";
+  }
+  get number(): number {
+    return numberOf(this.code);
+  }
+}
+
+export class Handlers {
+  readonly #byType = new Map<string, Handler>();
+  #fallback: Handler | undefined;
+
+  /** One handler a type; "*" takes every type that has none. Throws `invalid_argument` for a second one. */
+  on(type: string, handler: Handler): void {
+    if (type === "*" ? this.#fallback !== undefined : this.#byType.has(type))
+      throw failure("invalid_argument", `there is a handler for ${type} already`);
+    if (type === "*") this.#fallback = handler;
+    else this.#byType.set(type, handler);
+  }
+
+  of(type: string): Handler | undefined {
+    return this.#byType.get(type) ?? this.#fallback;
+  }
+}

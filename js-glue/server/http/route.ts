@@ -1,0 +1,87 @@
+/**
+ * One table describes every endpoint: it makes the Express router, the plain Node listener and the tests of isolation.
+ * A route's handler is a plain function from a context to a result; HTTP stays outside.
+ */
+
+import { z } from "zod";
+import type { Identity, Scope } from "../auth.ts";
+import type { Logger } from "../log.ts";
+import { HttpProblem } from "./problem.ts";
+
+export interface Result {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
+
+export interface Context<Params = unknown, Query = unknown, Body = unknown> {
+  readonly identity: Identity;
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly log: Logger;
+}
+
+/** What a route takes as its body. `bytes` is one binary frame of the sync protocol. */
+export type BodyKind = "none" | "json" | "bytes";
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Below the base path, with `:name` for parameters. */
+  readonly path: string;
+  /** Undefined = open to anyone; the identity is then that of nobody. */
+  readonly scope: Scope | undefined;
+  readonly body: BodyKind;
+  readonly params: z.ZodType;
+  readonly query: z.ZodType;
+  readonly json: z.ZodType;
+  run(context: Context): Promise<Result> | Result;
+}
+
+export interface RouteOptions<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
+  readonly scope?: Scope;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly json?: B;
+  readonly body?: BodyKind;
+}
+
+const nothing = z.object({});
+
+/** Ties the handler's types to its schemas; `bytes` routes get a `Uint8Array`. */
+export function route<
+  P extends z.ZodType = typeof nothing,
+  Q extends z.ZodType = typeof nothing,
+  B extends z.ZodType = z.ZodType<Uint8Array>,
+>(
+  method: Route["method"],
+  path: string,
+  options: RouteOptions<P, Q, B>,
+  run: (context: Context<z.output<P>, z.output<Q>, z.output<B>>) => Promise<Result> | Result,
+): Route {
+  return {
+    method,
+    path,
+    scope: options.scope,
+    body: options.body ?? (options.json ? "json" : "none"),
+    params: options.params ?? nothing,
+    query: options.query ?? nothing,
+    json: options.json ?? z.unknown(),
+    run: (context) => run(context as Context<z.output<P>, z.output<Q>, z.output<B>>),
+  };
+}
+
+export const json = (status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Result => ({
+  status,
+  headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
+  body: Buffer.from(JSON.stringify(value)),
+});
+
+/** Throws `invalid_request` with the places that do not fit. */
+export function check<T extends z.ZodType>(schema: T, value: unknown, where: string): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.slice(0, 20).map(({ path, message }) => ({ path: path.join("."), message }));
+  throw new HttpProblem("invalid_request", `the ${where} does not fit`, { in: where, issues });
+}

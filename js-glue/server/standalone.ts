@@ -1,0 +1,116 @@
+/** The server as a process of its own: one port, one database, a graceful end. */
+
+import { createServer, type Server as HttpServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Reject } from "./handlers.ts";
+import { createLogger, errorFields, type Logger } from "./log.ts";
+import { BASE_PATH, createSyncServer, type SyncServer, type SyncServerOptions } from "./server.ts";
+import { type StaticFiles, serveFile } from "./static.ts";
+
+export interface StandaloneOptions extends Partial<SyncServerOptions> {
+  /** Default 8787; 0 = any free one. */
+  readonly port?: number;
+  /** Default 127.0.0.1: only this machine. */
+  readonly host?: string;
+  /** A folder of files to serve beside the API, with a development key as the page's cookie. */
+  readonly static?: string;
+  /** Mint a development key even if this database has one already. */
+  readonly freshKey?: boolean;
+}
+
+export interface Standalone {
+  readonly url: string;
+  /** A key of the development tenant; undefined when one was minted at an earlier start. */
+  readonly key: string | undefined;
+  readonly sync: SyncServer;
+  /** Answers what was begun, at most ten seconds, then closes the database. */
+  stop(): Promise<void>;
+}
+
+/** Whom the development key stands for. */
+export const DEVELOPMENT = { tenant: "default", principal: "developer" } as const;
+
+const DRAIN_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+const KEEP_ALIVE_MS = 65_000;
+
+/** Rejects as `createSyncServer` does, and when the port is taken. */
+export async function startStandalone(options: StandaloneOptions = {}): Promise<Standalone> {
+  const log = options.log ?? createLogger("info", 2);
+  const sync = await createSyncServer({ ...options, db: options.db ?? "sqlite:./offline-ai-sync.sqlite", log });
+  try {
+    const key = await developmentKey(sync, options);
+    const files = options.static === undefined || key === undefined ? undefined : { folder: options.static, key };
+    if (files) demoHandlers(sync);
+    const http = createHttp(sync, files, log);
+    const { port } = await listen(http, options.port ?? 8787, options.host ?? "127.0.0.1");
+    const host = options.host?.includes(":") ? `[${options.host}]` : (options.host ?? "127.0.0.1");
+    const url = `http://${host}:${port}`;
+    log.info({ url, database: sync.store.kind }, "listening");
+    return { url, key, sync, stop: () => stop(http, sync, log) };
+  } catch (error) {
+    await sync.close();
+    throw error;
+  }
+}
+
+async function developmentKey(sync: SyncServer, options: StandaloneOptions): Promise<string | undefined> {
+  const wanted = options.freshKey || options.static !== undefined;
+  const has = !wanted && (await sync.store.read((reads) => reads.hasApiKey(DEVELOPMENT.tenant)));
+  if (has) return undefined;
+  return sync.createApiKey(DEVELOPMENT, { scopes: ["sync", "admin"], name: "development" });
+}
+
+// The demo has a button for an event that the server refuses.
+function demoHandlers(sync: SyncServer): void {
+  sync.on("demo.refuse", () => {
+    throw new Reject("rejected", "the demo refuses this one on purpose");
+  });
+}
+
+function createHttp(sync: SyncServer, files: StaticFiles | undefined, log: Logger): HttpServer {
+  const http = createServer((request, response) => {
+    if (!files || request.url?.startsWith(`${BASE_PATH}/`)) return sync.handler(request, response);
+    serveFile(files, request, response).then(
+      (served) => {
+        if (!served) sync.handler(request, response);
+      },
+      (error: unknown) => {
+        log.error(errorFields(error), "could not read a file");
+        sync.handler(request, response);
+      },
+    );
+  });
+  http.headersTimeout = HEADERS_TIMEOUT_MS;
+  http.requestTimeout = REQUEST_TIMEOUT_MS;
+  http.keepAliveTimeout = KEEP_ALIVE_MS;
+  return http;
+}
+
+function listen(http: HttpServer, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    http.once("error", reject);
+    http.listen(port, host, () => {
+      http.off("error", reject);
+      resolve(http.address() as AddressInfo);
+    });
+  });
+}
+
+async function stop(http: HttpServer, sync: SyncServer, log: Logger): Promise<void> {
+  sync.drain();
+  const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  http.closeIdleConnections();
+  const late = setTimeout(() => {
+    log.warn({}, "requests were still open after ten seconds");
+    http.closeAllConnections();
+  }, DRAIN_MS);
+  // A connection that falls idle while we wait would otherwise be kept alive.
+  const idle = setInterval(() => http.closeIdleConnections(), 50);
+  await closed;
+  clearTimeout(late);
+  clearInterval(idle);
+  await sync.close();
+  log.info({}, "stopped");
+}

@@ -1,0 +1,91 @@
+/**
+ * Forward-only, numbered schema changes. Each runs once, in a transaction of its own, while a row lock keeps other
+ * processes waiting. A text that changed after it ran is refused: a migration is history.
+ */
+
+import { createHash } from "node:crypto";
+import { failure } from "../../core/errors.ts";
+import postgres001 from "../migrations/postgres/001-foundation.sql";
+import sqlite001 from "../migrations/sqlite/001-foundation.sql";
+import type { Connection, Database } from "./database.ts";
+import { int, text } from "./rows.ts";
+
+interface Migration {
+  readonly id: number;
+  readonly name: string;
+  readonly sql: { readonly sqlite: string; readonly postgres: string };
+}
+
+const MIGRATIONS: readonly Migration[] = [
+  { id: 1, name: "foundation", sql: { sqlite: sqlite001, postgres: postgres001 } },
+];
+
+/** The level this build needs at least; a database may be ahead of it, never behind. */
+export const MIGRATION_LEVEL = MIGRATIONS.at(-1)?.id ?? 0;
+
+const checksum = (source: string): string => createHash("sha256").update(source).digest("hex");
+
+// Comments go first: a semicolon inside one would cut a statement in two. No migration has one inside a string.
+const statementsOf = (sql: string): string[] =>
+  sql
+    .replace(/--[^\n]*/g, "")
+    .split(";")
+    .map((statement) => statement.trim())
+    .filter(Boolean);
+
+const BOOKKEEPING = [
+  "CREATE TABLE IF NOT EXISTS schema_migration (id bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, ms bigint NOT NULL, applied_at bigint NOT NULL)",
+  "CREATE TABLE IF NOT EXISTS schema_lock (id bigint PRIMARY KEY)",
+  "INSERT INTO schema_lock (id) VALUES (1) ON CONFLICT DO NOTHING",
+];
+
+/**
+ * Brings the schema up to date and returns its level. Rejects with `storage_failed` when a migration that has run reads
+ * differently now, and with the driver's error when one fails.
+ */
+export async function migrate(database: Database, now: () => number): Promise<number> {
+  await prepare(database);
+  for (const migration of MIGRATIONS) {
+    await database.transaction(async (connection) => {
+      await connection.query(`SELECT id FROM schema_lock WHERE id = 1${database.dialect.forUpdate}`);
+      await apply(connection, migration, now);
+    });
+  }
+  return database.snapshot(migrationLevel);
+}
+
+export async function migrationLevel(connection: Connection): Promise<number> {
+  const [row] = await connection.query("SELECT COALESCE(max(id), 0) AS level FROM schema_migration");
+  return row ? int(row, "level") : 0;
+}
+
+// Two processes that start at once may both try to make the tables; PostgreSQL lets one fail. The other has won then.
+async function prepare(database: Database): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await database.transaction(async (connection) => {
+        for (const sql of BOOKKEEPING) await connection.run(sql);
+      });
+      return;
+    } catch (error) {
+      const code = (error as { code?: unknown }).code;
+      if (attempt >= 3 || (code !== "23505" && code !== "42P07" && !database.isRace(error))) throw error;
+    }
+  }
+}
+
+async function apply(connection: Connection, { id, name, sql }: Migration, now: () => number): Promise<void> {
+  const source = sql[connection.dialect];
+  const [row] = await connection.query("SELECT checksum FROM schema_migration WHERE id = $1", [id]);
+  if (row) {
+    if (text(row, "checksum") === checksum(source)) return;
+    throw failure("storage_failed", `migration ${id} (${name}) is not the one this database was made with`);
+  }
+  const start = performance.now();
+  for (const statement of statementsOf(source)) await connection.run(statement);
+  const ms = Math.round(performance.now() - start);
+  await connection.run(
+    "INSERT INTO schema_migration (id, name, checksum, ms, applied_at) VALUES ($1, $2, $3, $4, $5)",
+    [id, name, checksum(source), ms, now()],
+  );
+}

@@ -1,0 +1,100 @@
+/** The store over either database: opens it, brings its schema up to date, retries lost races. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { failure } from "../../core/errors.ts";
+import type { Incarnation } from "../session.ts";
+import type { Database } from "./database.ts";
+import { startInstall } from "./install.ts";
+import { migrate } from "./migrations.ts";
+import { PostgresDatabase } from "./postgres.ts";
+import { SqlReads } from "./reads.ts";
+import { SqliteDatabase } from "./sqlite.ts";
+import type { Reads, Store, Writes } from "./store.ts";
+import { SqlWrites } from "./writes.ts";
+
+const RACES_MAX = 5;
+
+/** Thrown by `work` to roll everything back and begin again with fresh rows. */
+export class LostRace extends Error {
+  override readonly name = "LostRace";
+}
+
+export interface OpenStoreOptions {
+  readonly now: () => number;
+  readonly onIdleError: (error: Error) => void;
+  readonly restored?: boolean;
+  readonly connectionsMax?: number;
+}
+
+class SqlStore implements Store {
+  readonly #database: Database;
+  readonly incarnation: Incarnation;
+  readonly migrationLevel: number;
+  get kind(): "sqlite" | "postgres" {
+    return this.#database.dialect.name;
+  }
+
+  constructor(database: Database, incarnation: Incarnation, migrationLevel: number) {
+    this.#database = database;
+    this.incarnation = incarnation;
+    this.migrationLevel = migrationLevel;
+  }
+
+  async write<T>(work: (writes: Writes) => Promise<T>): Promise<T> {
+    const { dialect } = this.#database;
+    for (let race = 1; ; race++) {
+      try {
+        return await this.#database.transaction((connection) => work(new SqlWrites(connection, dialect)));
+      } catch (error) {
+        if (!this.isRace(error) || race >= RACES_MAX) throw error;
+        // Whoever lost tries again at another moment than the next loser.
+        await sleep(Math.random() * 10 * 2 ** race);
+      }
+    }
+  }
+
+  read<T>(work: (reads: Reads) => Promise<T>): Promise<T> {
+    const { dialect } = this.#database;
+    return this.#database.snapshot((connection) => work(new SqlReads(connection, dialect)));
+  }
+
+  isTrouble(error: unknown): boolean {
+    return this.#database.isTrouble(error) || this.isRace(error);
+  }
+
+  isRace(error: unknown): boolean {
+    return error instanceof LostRace || this.#database.isRace(error);
+  }
+
+  close(): Promise<void> {
+    return this.#database.close();
+  }
+}
+
+/** `sqlite:<file>`, `sqlite::memory:` or `postgres://...`. Throws `invalid_argument` for anything else. */
+async function openDatabase(url: string, options: OpenStoreOptions): Promise<Database> {
+  if (/^postgres(ql)?:\/\//.test(url)) {
+    return PostgresDatabase.open(url, {
+      connectionsMax: options.connectionsMax ?? 10,
+      onIdleError: options.onIdleError,
+    });
+  }
+  const path = /^sqlite:(.+)$/.exec(url)?.[1];
+  if (path === undefined) throw failure("invalid_argument", "the database must be sqlite:<file> or postgres://...");
+  return SqliteDatabase.open(path);
+}
+
+/** Rejects with `invalid_argument` for an unknown kind of database, and as the driver and the migrations do. */
+export async function openStore(url: string, options: OpenStoreOptions): Promise<Store> {
+  const database = await openDatabase(url, options);
+  try {
+    const level = await migrate(database, options.now);
+    const file = database instanceof SqliteDatabase ? database.file : undefined;
+    const now = options.now();
+    const incarnation = await startInstall(database, { now, restored: options.restored ?? false, file });
+    return new SqlStore(database, incarnation, level);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * SQLite behind the database port: `node:sqlite` where this Node has it, else `@photostructure/sqlite`, the same API.
+ *
+ * One connection writes, one transaction at a time, in the order asked for; another reads snapshots. Every commit is
+ * synced to disk before it resolves (WAL, synchronous=FULL).
+ */
+
+import { failure } from "../../core/errors.ts";
+import type { Columns, Connection, Database, Dialect, Row, SqlValue } from "./database.ts";
+import { packColumns } from "./database.ts";
+
+/** The part of the API that both modules have. */
+interface Statement {
+  all(...params: readonly (null | number | bigint | string | Uint8Array)[]): unknown[];
+  run(...params: readonly (null | number | bigint | string | Uint8Array)[]): { changes: number | bigint };
+  setReadBigInts(enabled: boolean): void;
+}
+interface DatabaseSync {
+  prepare(sql: string): Statement;
+  exec(sql: string): void;
+  close(): void;
+}
+type DatabaseSyncClass = new (path: string, options?: { readOnly?: boolean }) => DatabaseSync;
+
+async function loadDriver(): Promise<DatabaseSyncClass> {
+  for (const name of ["node:sqlite", "@photostructure/sqlite"]) {
+    try {
+      // A variable keeps bundlers from resolving what may not be there.
+      const module: { DatabaseSync: DatabaseSyncClass } = await import(name);
+      return module.DatabaseSync;
+    } catch (error) {
+      const code = (error as { code?: unknown }).code;
+      if (code !== "ERR_MODULE_NOT_FOUND" && code !== "ERR_UNKNOWN_BUILTIN_MODULE") throw error;
+    }
+  }
+  throw failure("invalid_argument", "SQLite needs Node 22.13 or later, or the package @photostructure/sqlite");
+}
+
+const dialect: Dialect = {
+  name: "sqlite",
+  forUpdate: "", // BEGIN IMMEDIATE has locked everything already
+  rows(columns, rows, blob) {
+    let at = 0;
+    const cells = columns.map(([name, type]) => {
+      if (type !== "bytes") return `value->>${at++} AS ${name}`;
+      at += 2;
+      return `substr($${blob}, value->>${at - 2}, value->>${at - 1}) AS ${name}`;
+    });
+    return `(SELECT ${cells.join(", ")} FROM json_each($${rows})) AS r`;
+  },
+  packRows: (columns: Columns, rows) =>
+    packColumns(columns, rows, (cells) => `[${cells.map(([, json]) => json).join(",")}]`),
+};
+
+const exact = (value: unknown): SqlValue => {
+  if (typeof value !== "bigint") return value as SqlValue;
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+};
+
+class SqliteConnection implements Connection {
+  readonly dialect = "sqlite";
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, Statement>();
+  #depth = 0;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  async query(sql: string, params: readonly SqlValue[] = []): Promise<readonly Row[]> {
+    const rows = this.#statement(sql).all(...bound(params)) as Record<string, unknown>[];
+    for (const row of rows) for (const name in row) if (typeof row[name] === "bigint") row[name] = exact(row[name]);
+    return rows as unknown as readonly Row[];
+  }
+
+  async run(sql: string, params: readonly SqlValue[] = []): Promise<number> {
+    return Number(this.#statement(sql).run(...bound(params)).changes);
+  }
+
+  async savepoint<T>(work: () => Promise<T>): Promise<T> {
+    const name = `oas_${++this.#depth}`;
+    this.exec(`SAVEPOINT ${name}`);
+    try {
+      const result = await work();
+      this.exec(`RELEASE ${name}`);
+      return result;
+    } catch (error) {
+      this.exec(`ROLLBACK TO ${name}; RELEASE ${name}`);
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  exec(sql: string): void {
+    this.#db.exec(sql);
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #statement(sql: string): Statement {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      // An application may build SQL text by hand; its statements must not pile up for ever.
+      if (this.#statements.size >= 500) this.#statements.clear();
+      statement = this.#db.prepare(numbered(sql));
+      statement.setReadBigInts(true);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+// SQLite takes `$1` for a name and numbers names by first use; `?1` is the position that PostgreSQL's `$1` means.
+const numbered = (sql: string): string =>
+  sql.replace(/'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\$(\d+)/g, (all: string, n?: string) => (n ? `?${n}` : all));
+
+const bound = (params: readonly SqlValue[]): (null | number | bigint | string | Uint8Array)[] =>
+  params.map((value) => (typeof value === "boolean" ? Number(value) : value));
+
+export class SqliteDatabase implements Database {
+  readonly dialect = dialect;
+  readonly #writer: SqliteConnection;
+  readonly #reader: SqliteConnection | undefined;
+  readonly #path: string;
+  #writing: Promise<unknown> = Promise.resolve();
+  #reading: Promise<unknown> = Promise.resolve();
+
+  private constructor(path: string, writer: SqliteConnection, reader: SqliteConnection | undefined) {
+    this.#path = path;
+    this.#writer = writer;
+    this.#reader = reader;
+  }
+
+  /** `path` is a file, made when missing, or ":memory:". Rejects with the driver's error. */
+  static async open(path: string): Promise<SqliteDatabase> {
+    const Driver = await loadDriver();
+    const open = (): SqliteConnection => {
+      const connection = new SqliteConnection(new Driver(path));
+      connection.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      return connection;
+    };
+    return new SqliteDatabase(path, open(), path === ":memory:" ? undefined : open());
+  }
+
+  /** The file, for what lies beside it; undefined for a database in memory. */
+  get file(): string | undefined {
+    return this.#path === ":memory:" ? undefined : this.#path;
+  }
+
+  transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const turn = this.#writing.then(() => within(this.#writer, "BEGIN IMMEDIATE", work));
+    this.#writing = turn.catch(ignored);
+    return turn;
+  }
+
+  snapshot<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const reader = this.#reader;
+    if (!reader) return this.transaction(work);
+    const turn = this.#reading.then(() => within(reader, "BEGIN", work));
+    this.#reading = turn.catch(ignored);
+    return turn;
+  }
+
+  isRace(error: unknown): boolean {
+    return /database is locked|SQLITE_BUSY/.test(messageOf(error));
+  }
+
+  isTrouble(error: unknown): boolean {
+    return /SQLITE_(IOERR|FULL|CORRUPT|NOTADB|CANTOPEN|READONLY|NOMEM)|disk I\/O error|database or disk is full|malformed|unable to open|readonly database|not open/.test(
+      messageOf(error),
+    );
+  }
+
+  async identity(): Promise<string> {
+    return "";
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#writing, this.#reading]);
+    this.#reader?.close();
+    this.#writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#writer.close();
+  }
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? `${String((error as { code?: unknown }).code ?? "")} ${error.message}` : String(error);
+
+// The caller of the transaction gets the error; the queue behind it only needs to know that it ended.
+const ignored = (): undefined => undefined;
+
+async function within<T>(
+  connection: SqliteConnection,
+  begin: string,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  connection.exec(begin);
+  try {
+    const result = await work(connection);
+    connection.exec("COMMIT");
+    return result;
+  } catch (error) {
+    rollback(connection);
+    throw error;
+  }
+}
+
+function rollback(connection: SqliteConnection): void {
+  try {
+    connection.exec("ROLLBACK");
+  } catch {
+    // SQLite has rolled back by itself (a full disk, an I/O error); the first error is the one that tells.
+  }
+}
