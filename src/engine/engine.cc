@@ -60,7 +60,8 @@ struct Engine::Impl {
   std::uint32_t next_tx = 1;
   Owner owner = Owner::kNone;
   Persist in_flight;
-  Millis replay_at;  // monotonic; when an unknown outcome is tried again
+  Millis replay_at;      // monotonic; when an unknown outcome is tried again
+  bool unknown = false;  // an earlier attempt at it may have been written
   bool outbox_turn = true;
   std::optional<queue::Transaction> session_write;
 
@@ -254,6 +255,7 @@ struct Engine::Impl {
     if (owner == Owner::kNone || persisted.tx != in_flight.tx) return;
     const Owner whose = std::exchange(owner, Owner::kNone);
     replay_at = {};
+    unknown = false;
     switch (whose) {
       case Owner::kOutbox: {
         for (const queue::AcceptedRun& run : outbox->stored()) {
@@ -277,7 +279,10 @@ struct Engine::Impl {
 
   void take(PersistFailed& failed) {
     if (owner == Owner::kNone || failed.tx != in_flight.tx) return;
-    if (failed.kind == PersistFailed::Kind::kUnknown) {
+    const bool aborted = failed.kind == PersistFailed::Kind::kAborted;
+    unknown |= failed.kind == PersistFailed::Kind::kUnknown;
+    if (failed.kind == PersistFailed::Kind::kUnknown || (unknown && aborted)) {
+      // An attempt that was rolled back says nothing of the one before it.
       // The same bytes and numbers are tried again; nothing is told to anyone before the outcome is known.
       replay_at = {now.mono.value + kUnknownRetryMs};
       out.emplace_back(Log{Severity::kWarning, static_cast<std::uint16_t>(ErrorCode::kStorageUnknown), failed.tx});
@@ -285,6 +290,7 @@ struct Engine::Impl {
     }
     const Owner whose = std::exchange(owner, Owner::kNone);
     replay_at = {};
+    unknown = false;
     const bool conflict = failed.kind == PersistFailed::Kind::kConflict;
     const auto code = conflict                             ? ErrorCode::kStorageConflict
                       : find_error(failed.code) != nullptr ? static_cast<ErrorCode>(failed.code)

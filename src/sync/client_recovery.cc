@@ -58,7 +58,7 @@ void ClientSession::on_fork(Clocks now, std::vector<queue::Put>& records) {
     return;
   }
   renumber(gather_stream_, answer_.forked.begin()->second);
-  answer_.forked.erase(answer_.forked.begin());
+  answer_.forked.clear();  // one stream a transaction: they share their epoch's totals; the next push meets the others
   gathered_.clear();
   answer_.progress = true;
   continue_answer(now);

@@ -61,6 +61,10 @@ bool PushPlan::lane_wants_more(std::uint32_t lane) const {
 }
 
 std::optional<ReadWish> PushPlan::next() {
+  if (phase_ == Phase::kQueue) {
+    asked_ = kPageSegments;
+    return ReadWish{{lanes_[0].cursor, queue::after_prefix(queue::pending_lane_prefix(Lane::kAnalytics))}, asked_};
+  }
   if (phase_ == Phase::kLanes) {
     for (; lane_ < kLaneCount; ++lane_) {
       if (!lane_wants_more(lane_)) continue;
@@ -74,7 +78,6 @@ std::optional<ReadWish> PushPlan::next() {
   }
   if (phase_ == Phase::kDeps) {
     for (; deps_lane_ < kOrderedLanes; ++deps_lane_) {
-      if (!deps_needed_[deps_lane_]) continue;
       if (deps_cursor_.empty()) deps_cursor_ = queue::entities_lane_prefix(static_cast<Lane>(deps_lane_));
       asked_ = kLoadRecordsMax;
       // Only what is older than the newest planned segment can come before it.
@@ -89,7 +92,33 @@ std::optional<ReadWish> PushPlan::next() {
   return std::nullopt;
 }
 
+// Keys sort by lane first: every lane before the last record's is read to its end.
+void PushPlan::feed_queue(std::vector<queue::Put> records) {
+  phase_ = Phase::kLanes;
+  snapshot_ = records.size() < asked_;
+  const std::uint32_t reached = snapshot_ ? kLaneCount : records.back().key[2];
+  for (std::uint32_t lane = 0; lane < std::min(reached, kLaneCount); ++lane) lanes_[lane].done = true;
+  for (queue::Put& record : records) {
+    const std::uint32_t lane = record.key[2];
+    if (lane >= kLaneCount) continue;
+    if (full()) {
+      // What is behind is left for the next request; nothing of a lane may be skipped.
+      lanes_[lane].done = snapshot_ = false;
+      for (std::uint32_t behind = lane; behind < kLaneCount; ++behind) lanes_[behind].done = false;
+      return;
+    }
+    lanes_[lane].cursor = queue::after_key(record.key);
+    take(std::move(record));
+  }
+  if (snapshot_)
+    for (std::uint32_t lane = 0; lane < kLaneCount; ++lane) resolve_at_end(lane);
+}
+
 void PushPlan::feed(std::vector<queue::Put> records) {
+  if (phase_ == Phase::kQueue) {
+    feed_queue(std::move(records));
+    return;
+  }
   if (phase_ == Phase::kDeps) {
     feed_deps(records);
     return;
@@ -105,12 +134,16 @@ void PushPlan::feed(std::vector<queue::Put> records) {
   }
   if (!last_page) return;
   scan.done = true;
-  // Nothing readable follows the damage: the chain goes on from what its epoch has stored of itself.
+  resolve_at_end(lane_);
+}
+
+// Nothing readable follows the damage: the chain goes on from what its epoch has stored of itself.
+void PushPlan::resolve_at_end(std::uint32_t lane) {
   for (Damage& damage : damages_) {
-    if (damage.resolved || static_cast<std::uint32_t>(damage.key.stream.lane) != lane_) continue;
+    if (damage.resolved || static_cast<std::uint32_t>(damage.key.stream.lane) != lane) continue;
     const queue::EpochTotals* totals = remembered_->totals_of(damage.key.stream.epoch);
-    const bool newest = totals != nullptr && totals->last[lane_] == damage.key.last.value;
-    damage.after = newest ? totals->hash[lane_] : void_hash(damage.before, damage.key.first, damage.key.last);
+    const bool newest = totals != nullptr && totals->last[lane] == damage.key.last.value;
+    damage.after = newest ? totals->hash[lane] : void_hash(damage.before, damage.key.first, damage.key.last);
     damage.resolved = true;
   }
 }
@@ -219,9 +252,7 @@ void PushPlan::begin_deps() {
   bool entities = false;
   for (const Planned& item : items_) entities |= ordered(item.stream().lane) && !item.head.entities.empty();
   if (!entities || promotions_ >= kPromotionRoundsMax) return;
-  bool any = false;
-  for (std::uint32_t lane = 0; lane < kOrderedLanes; ++lane) any |= deps_needed_[lane] = !lanes_[lane].done;
-  if (!any) return;
+  if (snapshot_) return;
   missing_.clear();
   deps_lane_ = 0;
   deps_cursor_.clear();
@@ -255,8 +286,9 @@ void PushPlan::finish_deps() {
   for (const Missing& missing : missing_) {
     LaneScan& scan = lanes_[static_cast<std::size_t>(missing.key.stream.lane)];
     const Bytes until = queue::pending_key(missing.key);
-    if (scan.done || scan.promote >= until) continue;
+    if (scan.promote >= until) continue;
     scan.promote = until;
+    scan.done = false;
     promoted = true;
   }
   if (!promoted) return;

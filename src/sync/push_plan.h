@@ -1,6 +1,10 @@
 // Decides what goes into the next push: urgent lanes first, streams without gaps, entities in the order they were made.
 //
-//   lanes --all read or budget spent--> dependencies --missing ones--> promoted lanes --> complete
+//   whole queue --fits one page--> complete
+//       `--more--> lanes --all read or budget spent--> dependencies --missing ones--> promoted lanes --> complete
+//
+// One page is one snapshot. Beyond it lanes are read one after another while contexts go on appending, so what an event
+// depends on is looked up after the event was read: its own context stored it earlier.
 //
 // Asks for records with `next` and takes them with `feed`; holds no other state than one plan. A segment that shares an
 // entity with an earlier one of another stream pulls that lane's prefix into the request (priority inheritance); numbers
@@ -70,7 +74,7 @@ class PushPlan {
   void write(SyncRequest& request) const;
 
  private:
-  enum class Phase : std::uint8_t { kLanes, kDeps, kComplete };
+  enum class Phase : std::uint8_t { kQueue, kLanes, kDeps, kComplete };
   struct LaneScan {
     Bytes cursor;
     Bytes promote;  // plan up to and including this key, whatever the budget of events
@@ -82,9 +86,11 @@ class PushPlan {
     RollingHash hash;  // hash before it
   };
 
+  void feed_queue(std::vector<queue::Put> records);
   void take(queue::Put record);
   void take_damaged(const queue::SegmentKey& key, Bytes record_key, Chain& chain);
   void resolve_damage(StreamId stream, Sequence first, RollingHash before);
+  void resolve_at_end(std::uint32_t lane);
   [[nodiscard]] bool full() const;
   [[nodiscard]] bool lane_wants_more(std::uint32_t lane) const;
   void begin_deps();
@@ -96,12 +102,12 @@ class PushPlan {
   Budget budget_;
   const std::set<StreamId>* skipped_;
   std::set<Bytes>* suspects_;
-  Phase phase_ = Phase::kLanes;
+  Phase phase_ = Phase::kQueue;
   std::array<LaneScan, kLaneCount> lanes_;
   std::uint32_t lane_ = 0;
   std::uint32_t asked_ = 0;
   Bytes deps_cursor_;
-  std::array<bool, 3> deps_needed_{};
+  bool snapshot_ = false;  // one read held the whole queue
   std::uint32_t deps_lane_ = 0;
   std::uint32_t promotions_ = 0;
 

@@ -301,6 +301,8 @@ void ServerSession::Impl::plan_known(Progress& at, const OpenItem& item, std::ui
 
 void ServerSession::Impl::plan_hole(Progress& at, const OpenItem& item) {
   if (item.first.value == at.mark.seq.value + 1 && item.before != at.mark.hash) {
+    at.stopped = true;
+    if (at.mark != at.row.mark) return;
     at.status = StreamStatus::kUnknown;
     at.stopped = true;
     return;
@@ -353,6 +355,11 @@ std::vector<EventId> ServerSession::Impl::open_deps(std::uint32_t index, std::ui
 
 // Two histories under one epoch. The agreed position is the last at which our kept hashes equal the client's chain.
 void ServerSession::Impl::fork(Progress& at, const OpenItem& item) {
+  if (at.mark != at.row.mark) {
+    // What was planned of this stream stands; the next request meets the fork first.
+    at.stopped = true;
+    return;
+  }
   const Sequence from = std::max(at.state.stored.seq, Sequence{item.first.value - 1});
   const Sequence to = std::min(item.last, at.row.mark.seq);
   Watermark agreed = at.state.stored;
