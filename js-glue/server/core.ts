@@ -52,19 +52,23 @@ class Writer {
     return at;
   }
   u8(value: number): this {
-    this.#view.setUint8(this.#room(1), value);
+    const at = this.#room(1); // first: it may replace the view
+    this.#view.setUint8(at, value);
     return this;
   }
   u16(value: number): this {
-    this.#view.setUint16(this.#room(2), value, true);
+    const at = this.#room(2); // first: it may replace the view
+    this.#view.setUint16(at, value, true);
     return this;
   }
   u32(value: number): this {
-    this.#view.setUint32(this.#room(4), value, true);
+    const at = this.#room(4); // first: it may replace the view
+    this.#view.setUint32(at, value, true);
     return this;
   }
   u64(value: bigint | number): this {
-    this.#view.setBigUint64(this.#room(8), BigInt.asUintN(64, BigInt(value)), true);
+    const at = this.#room(8); // first: it may replace the view
+    this.#view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);
     return this;
   }
   stream({ epoch, lane }: StreamRef): this {
