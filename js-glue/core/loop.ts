@@ -344,6 +344,7 @@ export class EngineLoop {
       this.#suspects.set(print, (this.#suspects.get(print) ?? 0) + 1);
     }
     if (quarantined > 0) this.#report("poison", quarantined);
+    this.#outstanding.dropCommands();
     void this.#rebuild(since);
   }
 

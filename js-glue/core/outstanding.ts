@@ -168,15 +168,18 @@ export class Outstanding {
     if (run) yield run;
   }
 
-  /** Commands to be given again; the others are answered with `internal`, which says that their outcome is open. */
-  *replayCommands(): Generator<{ readonly command: number; readonly op: Op; readonly args: Uint8Array }> {
-    for (const [command, { op, args, reject }] of [...this.#commands]) {
-      if (REPEATABLE.has(op)) yield { command, op, args };
-      else {
-        this.#commands.delete(command);
-        reject(failure("internal", OUTCOME_OPEN));
-      }
+  /** The instance is gone: commands that may have changed something are answered, their outcome is open. */
+  dropCommands(): void {
+    for (const [command, { op, reject }] of this.#commands) {
+      if (REPEATABLE.has(op)) continue;
+      this.#commands.delete(command);
+      reject(failure("internal", OUTCOME_OPEN));
     }
+  }
+
+  /** Commands to be given again. */
+  replayCommands(): { readonly command: number; readonly op: Op; readonly args: Uint8Array }[] {
+    return [...this.#commands].map(([command, { op, args }]) => ({ command, op, args }));
   }
 
   close(error: OfflineSyncError): void {
