@@ -1,64 +1,151 @@
 #include "wire/json_check.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
+#include <cstring>
+#include <string_view>
 
 #include "base/limits.h"
 
 namespace oas::wire {
 namespace {
 
+static_assert(std::endian::native == std::endian::little, "the first byte of a loaded word must be its lowest");
+constexpr std::uint64_t kLows = 0x0101010101010101ULL;
+constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+
+std::uint64_t load_word(const std::uint8_t* at) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+// Marks the high bit of bytes that equal `wanted`. Bits above the lowest marked one may be wrong, it itself never is.
+constexpr std::uint64_t equal_bytes(std::uint64_t word, std::uint8_t wanted) {
+  const std::uint64_t difference = word ^ (kLows * wanted);
+  return (difference - kLows) & ~difference & kHighs;
+}
+
+// Behind the plain ASCII at `at`: the first byte that a string literal treats specially, or close before the end.
+const std::uint8_t* skip_plain(const std::uint8_t* at, const std::uint8_t* end) {
+  for (; end - at >= 8; at += 8) {
+    const std::uint64_t word = load_word(at);
+    const std::uint64_t control = (word - kLows * 0x20) & ~word & kHighs;
+    const std::uint64_t special = control | equal_bytes(word, '"') | equal_bytes(word, '\\') | (word & kHighs);
+    if (special != 0) return at + std::countr_zero(special) / 8;
+  }
+  return at;
+}
+
 // The length of the valid UTF-8 sequence at `at`, or 0. Surrogates (ED A0..BF) and overlong forms are invalid:
-// table 3-7 of the Unicode Standard.
-std::size_t utf8_length(ByteView text, std::size_t at) {
-  const std::uint8_t lead = text[at];
+// table 3-7 of the Unicode Standard. Pre: at < end.
+std::ptrdiff_t utf8_length(const std::uint8_t* at, const std::uint8_t* end) {
+  const std::uint8_t lead = *at;
   if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() - at < length) return 0;
-  const std::uint8_t second = text[at + 1];
+  const std::ptrdiff_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || end - at < length) return 0;
   const std::uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   const std::uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (second < low || second > high) return 0;
-  for (std::size_t i = 2; i < length; ++i)
-    if ((text[at + i] & 0xC0) != 0x80) return 0;
+  if (at[1] < low || at[1] > high) return 0;
+  for (std::ptrdiff_t i = 2; i < length; ++i)
+    if ((at[i] & 0xC0) != 0x80) return 0;
   return length;
 }
 
-bool is_raw_surrogate(ByteView text, std::size_t at) {
-  return text[at] == 0xED && text.size() - at >= 2 && text[at + 1] >= 0xA0 && text[at + 1] <= 0xBF;
+// Why utf8_length gave 0.
+ErrorCode utf8_fault(const std::uint8_t* at, const std::uint8_t* end) {
+  const bool surrogate = *at == 0xED && end - at >= 2 && at[1] >= 0xA0 && at[1] <= 0xBF;
+  return surrogate ? ErrorCode::kLoneSurrogate : ErrorCode::kInvalidUtf8;
 }
 
+constexpr auto kHexDigits = [] {
+  std::array<std::uint8_t, 256> table{};
+  table.fill(0xFF);
+  for (std::uint8_t i = 0; i < 10; ++i) table[std::size_t{'0'} + i] = i;
+  for (std::uint8_t i = 0; i < 6; ++i) {
+    table[std::size_t{'a'} + i] = static_cast<std::uint8_t>(10 + i);
+    table[std::size_t{'A'} + i] = static_cast<std::uint8_t>(10 + i);
+  }
+  return table;
+}();
+
+// Every step returns false once the text is refused; `error_` then says why.
 class Checker {
  public:
-  explicit Checker(ByteView text) : text_(text) {}
+  explicit Checker(ByteView text) : begin_(text.data()), at_(begin_), end_(begin_ + text.size()) {}
 
-  // A loop over an explicit stack of open brackets: hostile nesting cannot reach the machine's own stack.
   Result<void> run() {
-    OAS_CHECK(value());
-    while (depth_ > 0) OAS_CHECK(next());
+    if (!value()) return std::unexpected(error_);
     space();
-    return at_ == text_.size() ? Result<void>{} : bad();
+    if (at_ != end_) return fail(ErrorCode::kInvalidJson, static_cast<std::uint64_t>(at_ - begin_));
+    return {};
   }
 
  private:
-  std::unexpected<Error> bad(ErrorCode code = ErrorCode::kInvalidJson) const { return fail(code, at_); }
-  [[nodiscard]] bool more() const { return at_ < text_.size(); }
+  bool refuse(ErrorCode code, const std::uint8_t* where) {
+    error_ = {code, static_cast<std::uint64_t>(where - begin_)};
+    return false;
+  }
+  bool refuse(ErrorCode code = ErrorCode::kInvalidJson) { return refuse(code, at_); }
+
   bool take(char wanted) {
-    if (!more() || text_[at_] != static_cast<std::uint8_t>(wanted)) return false;
+    if (at_ == end_ || *at_ != static_cast<std::uint8_t>(wanted)) return false;
     ++at_;
     return true;
   }
   void space() {
-    while (more() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
   }
 
-  // A scalar, or the opening of a container whose first member follows.
-  Result<void> value() {
+  // One value with all it holds: a loop over a stack of open brackets, so that hostile nesting cannot reach the
+  // machine's own stack.
+  bool value() {
+    for (;;) {
+      space();
+      if (at_ == end_) return refuse();
+      if (*at_ == '{' || *at_ == '[') {
+        const char closing = *at_ == '{' ? '}' : ']';
+        if (depth_ == kJsonDepthMax) return refuse(ErrorCode::kTooDeep);
+        ++at_;
+        space();
+        if (!take(closing)) {
+          closing_[depth_++] = closing;
+          if (closing == '}' && !key()) return false;
+          continue;
+        }
+      } else if (!scalar()) {
+        return false;
+      }
+      // A value has ended, and with it perhaps the containers around it.
+      for (bool more = false; !more;) {
+        if (depth_ == 0) return true;
+        space();
+        const char closing = closing_[depth_ - 1];
+        if (take(closing)) {
+          --depth_;
+        } else if (take(',')) {
+          if (closing == '}' && !key()) return false;
+          more = true;
+        } else {
+          return refuse();
+        }
+      }
+    }
+  }
+
+  // A member's name and its colon.
+  bool key() {
     space();
-    if (!more()) return bad();
-    switch (text_[at_]) {
-      case '{': return open('}');
-      case '[': return open(']');
+    if (at_ == end_ || *at_ != '"') return refuse();
+    if (++keys_ > kJsonKeysMax) return refuse(ErrorCode::kTooManyKeys);
+    if (!string()) return false;
+    space();
+    return take(':') || refuse();
+  }
+
+  bool scalar() {
+    switch (*at_) {
       case '"': return string();
       case 't': return word("true");
       case 'f': return word("false");
@@ -67,125 +154,90 @@ class Checker {
     }
   }
 
-  Result<void> open(char closing) {
-    if (depth_ == kJsonDepthMax) return bad(ErrorCode::kTooDeep);
-    ++at_;
-    space();
-    if (take(closing)) return {};
-    closing_[depth_++] = closing;
-    return closing == '}' ? member() : value();
-  }
-
-  // After a value inside a container: a comma and the next member, or the closing bracket.
-  Result<void> next() {
-    space();
-    const char closing = closing_[depth_ - 1];
-    if (take(closing)) {
-      --depth_;
-      return {};
-    }
-    if (!take(',')) return bad();
-    return closing == '}' ? member() : value();
-  }
-
-  Result<void> member() {
-    space();
-    if (!more() || text_[at_] != '"') return bad();
-    if (++keys_ > kJsonKeysMax) return bad(ErrorCode::kTooManyKeys);
-    OAS_CHECK(string());
-    space();
-    if (!take(':')) return bad();
-    return value();
-  }
-
-  Result<void> word(std::string_view wanted) {
-    if (as_text(text_.subspan(at_)).substr(0, wanted.size()) != wanted) return bad();
+  bool word(std::string_view wanted) {
+    const auto left = static_cast<std::size_t>(end_ - at_);
+    if (left < wanted.size() || std::memcmp(at_, wanted.data(), wanted.size()) != 0) return refuse();
     at_ += wanted.size();
-    return {};
+    return true;
   }
 
   bool digits() {
-    const std::size_t from = at_;
-    while (more() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
-    return at_ > from;
+    const std::uint8_t* const from = at_;
+    const std::uint8_t* at = at_;
+    while (at != end_ && *at >= '0' && *at <= '9') ++at;
+    at_ = at;
+    return at != from;
   }
 
-  Result<void> number() {
+  bool number() {
     (void)take('-');
-    if (!take('0') && !digits()) return bad();
-    if (take('.') && !digits()) return bad();
+    if (!take('0') && !digits()) return refuse();
+    if (take('.') && !digits()) return refuse();
     if (take('e') || take('E')) {
       if (!take('+')) (void)take('-');
-      if (!digits()) return bad();
+      if (!digits()) return refuse();
     }
-    return {};
+    return true;
   }
 
-  Result<void> string() {
+  bool string() {
     ++at_;
-    while (more()) {
-      const std::uint8_t byte = text_[at_];
+    for (;;) {
+      at_ = skip_plain(at_, end_);
+      if (at_ == end_) return refuse();
+      const std::uint8_t byte = *at_;
       if (byte == '"') {
         ++at_;
-        return {};
+        return true;
       }
       if (byte == '\\') {
-        OAS_CHECK(escape());
+        if (!escape()) return false;
       } else if (byte < 0x20) {
-        return bad();
-      } else if (byte < 0x80) {
-        ++at_;
+        return refuse();
       } else {
-        const std::size_t length = utf8_length(text_, at_);
-        if (length == 0) return bad(is_raw_surrogate(text_, at_) ? ErrorCode::kLoneSurrogate : ErrorCode::kInvalidUtf8);
+        const std::ptrdiff_t length = utf8_length(at_, end_);
+        if (length == 0) return refuse(utf8_fault(at_, end_), at_);
         at_ += length;
       }
     }
-    return bad();
   }
 
-  // The code unit of the four hex digits at `at_`, or nothing.
+  // The code unit of the four hex digits at `at_`.
   bool hex(std::uint32_t& unit) {
+    if (end_ - at_ < 4) return refuse();
     unit = 0;
-    if (text_.size() - at_ < 4) return false;
     for (int i = 0; i < 4; ++i) {
-      const std::uint8_t c = text_[at_ + static_cast<std::size_t>(i)];
-      const std::uint32_t digit = c >= '0' && c <= '9'   ? c - '0'
-                                  : c >= 'a' && c <= 'f' ? c - 'a' + 10U
-                                  : c >= 'A' && c <= 'F' ? c - 'A' + 10U
-                                                         : 16U;
-      if (digit == 16) return false;
+      const std::uint8_t digit = kHexDigits[at_[i]];
+      if (digit > 15) return refuse();
       unit = unit << 4 | digit;
     }
     at_ += 4;
     return true;
   }
 
-  Result<void> escape() {
-    const std::size_t from = at_;
+  bool escape() {
+    const std::uint8_t* from = at_;
     ++at_;
-    if (!more()) return bad();
-    const std::uint8_t kind = text_[at_++];
-    if (kind != 'u')
-      return std::string_view("\"\\/bfnrt").find(static_cast<char>(kind)) == std::string_view::npos
-                 ? Result<void>(fail(ErrorCode::kInvalidJson, from))
-                 : Result<void>{};
+    if (at_ == end_) return refuse();
+    const auto kind = static_cast<char>(*at_++);
+    if (kind != 'u') return std::string_view("\"\\/bfnrt").contains(kind) || refuse(ErrorCode::kInvalidJson, from);
     std::uint32_t unit = 0;
-    if (!hex(unit)) return bad();
-    if (unit < 0xD800 || unit > 0xDFFF) return {};
+    if (!hex(unit)) return false;
+    if (unit < 0xD800 || unit > 0xDFFF) return true;
     // A high half must be followed by an escaped low half.
     std::uint32_t low = 0;
-    if (unit > 0xDBFF || !take('\\') || !take('u')) return fail(ErrorCode::kLoneSurrogate, from);
-    if (!hex(low)) return bad();
-    if (low < 0xDC00 || low > 0xDFFF) return fail(ErrorCode::kLoneSurrogate, from);
-    return {};
+    if (unit > 0xDBFF || !take('\\') || !take('u')) return refuse(ErrorCode::kLoneSurrogate, from);
+    if (!hex(low)) return false;
+    return (low >= 0xDC00 && low <= 0xDFFF) || refuse(ErrorCode::kLoneSurrogate, from);
   }
 
-  ByteView text_;
-  std::size_t at_ = 0;
+  const std::uint8_t* begin_;
+  const std::uint8_t* at_;
+  const std::uint8_t* end_;
   std::uint32_t depth_ = 0;
   std::uint32_t keys_ = 0;
   std::array<char, kJsonDepthMax> closing_{};
+  Error error_;
 };
 
 }  // namespace
@@ -196,9 +248,14 @@ Result<void> check_json(ByteView text) {
 }
 
 Result<void> check_utf8(ByteView text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = utf8_length(text, at);
-    if (length == 0) return fail(is_raw_surrogate(text, at) ? ErrorCode::kLoneSurrogate : ErrorCode::kInvalidUtf8, at);
+  const std::uint8_t* const end = text.data() + text.size();
+  for (const std::uint8_t* at = text.data(); at != end;) {
+    if (end - at >= 8 && (load_word(at) & kHighs) == 0) {
+      at += 8;
+      continue;
+    }
+    const std::ptrdiff_t length = utf8_length(at, end);
+    if (length == 0) return fail(utf8_fault(at, end), static_cast<std::uint64_t>(at - text.data()));
     at += length;
   }
   return {};

@@ -14,14 +14,17 @@ constexpr std::uint8_t kMagic = 'S';
 constexpr std::size_t kChecksumBytes = 8;
 // Rows collected before sealing: events of one application usually shrink to a quarter, which fills a record.
 constexpr std::uint32_t kRowsBytesGoal = 160'000;
-constexpr std::uint32_t kCompressFrom = 96;  // below this lz4 saves nothing
+constexpr std::uint32_t kCompressFrom = 96;     // below this lz4 saves nothing
+constexpr std::uint32_t kHeadBytesMax = 100;    // all but the entities, with the checksum
+constexpr std::uint32_t kRowsBytesMax = kSegmentJsonBytesMax * 4;
+static_assert(kEventJsonBytesMax + 4 * kEnvelopeFieldBytesMax + kHeadBytesMax + 100 <= kSegmentStoredBytesMax,
+              "one event fits into a segment, however badly it compresses");
 
 Result<void> check_head(const SegmentHead& head, std::size_t size) {
-  if (size > kSegmentStoredBytesMax + 4 * kSegmentEventsMax) return fail(ErrorCode::kLimit, kSegmentStoredBytesMax);
+  if (size > kSegmentStoredBytesMax) return fail(ErrorCode::kLimit, kSegmentStoredBytesMax);
   if (head.count == 0 || head.first.value == 0 || head.first.value > (1ULL << 56))
     return fail(ErrorCode::kMalformed, 12);
   if (head.json_bytes > kSegmentJsonBytesMax) return fail(ErrorCode::kLimit, kSegmentJsonBytesMax);
-  if (head.hlc_last < head.hlc_first) return fail(ErrorCode::kMalformed, 20);
   return {};
 }
 
@@ -44,9 +47,9 @@ Result<SegmentHead> read_head(Reader& in) {
   OAS_TRY(head.hash_before.value, in.u64());
   OAS_TRY(head.hash_after.value, in.u64());
   OAS_TRY(head.json_bytes, in.count(kSegmentJsonBytesMax));
-  OAS_TRY(head.body_bytes, in.count(kSegmentJsonBytesMax * 4));
+  OAS_TRY(head.body_bytes, in.count(kRowsBytesMax));
   OAS_TRY(head.stored_bytes, in.count(kSegmentStoredBytesMax));
-  OAS_TRY(const std::uint32_t entities, in.count(kSegmentEventsMax));
+  OAS_TRY(const std::uint32_t entities, in.count(head.count));
   head.entities.reserve(entities);
   for (std::uint32_t i = 0; i < entities; ++i) {
     OAS_TRY(const std::uint32_t entity, in.u32());
@@ -128,7 +131,7 @@ void SegmentBuilder::seal_range(std::uint32_t from, std::uint32_t to, std::vecto
       head.stored_bytes = stored;
     }
   }
-  const std::size_t overhead = 100 + head.entities.size() * 4;
+  const std::size_t overhead = kHeadBytesMax + head.entities.size() * 4;
   if (head.stored_bytes + overhead > kSegmentStoredBytesMax && to - from > 1) {
     const std::uint32_t middle = from + (to - from) / 2;
     seal_range(from, middle, out);
@@ -167,7 +170,7 @@ Result<void> decode_rows(const SegmentView& segment, Bytes& rows) {
         return fail(ErrorCode::kUndecodable, segment.head.first.value);
       rows.assign(segment.body.begin(), segment.body.end());
       return {};
-    case Codec::kRowsLz4: return decompress(segment.body, segment.head.body_bytes, kSegmentJsonBytesMax * 4, rows);
+    case Codec::kRowsLz4: return decompress(segment.body, segment.head.body_bytes, kRowsBytesMax, rows);
   }
   return fail(ErrorCode::kUnknownCodec, static_cast<std::uint64_t>(segment.head.codec));
 }
@@ -182,9 +185,13 @@ Result<RowCursor::Row> RowCursor::next() {
   row.bytes = rows_.subspan(from, reader_.offset() - from);
   hash_ = roll(hash_, row.bytes);
   row.hash = hash_;
+  json_bytes_ += static_cast<std::uint32_t>(row.event.json.size());
+  if (next_ == head_->first && row.event.hlc != head_->hlc_first) return fail(ErrorCode::kUndecodable, row.seq.value);
   ++next_.value;
-  if (done() && (reader_.left() != 0 || hash_ != head_->hash_after))
-    return fail(ErrorCode::kUndecodable, row.seq.value);
+  if (!done()) return row;
+  const bool as_declared = reader_.left() == 0 && hash_ == head_->hash_after && json_bytes_ == head_->json_bytes &&
+                           row.event.hlc == head_->hlc_last;
+  if (!as_declared) return fail(ErrorCode::kUndecodable, row.seq.value);
   return row;
 }
 

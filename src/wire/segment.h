@@ -27,8 +27,8 @@ struct SegmentHead {
   StreamId stream;
   Sequence first;
   std::uint32_t count{};
-  Hlc hlc_first;
-  Hlc hlc_last;
+  Hlc hlc_first;  // of the first event, not the least
+  Hlc hlc_last;  // of the last event
   RollingHash hash_before;
   RollingHash hash_after;
   Codec codec{};
@@ -94,12 +94,14 @@ Result<SegmentView> open_segment(ByteView bytes);
 // The rows of a segment, decoded into `rows` (replaced). Errors: kUnknownCodec, kUndecodable, kLimit.
 Result<void> decode_rows(const SegmentView& segment, Bytes& rows);
 
-// Walks decoded rows, checking that they are exactly the `count` events the head declares and chain to its hashes.
+// Walks decoded rows, checking that they are exactly the events the head declares: count, hashes, clocks and sizes. The
+// last row is the one that tells, so nothing may be believed before the walk is done.
 class RowCursor {
  public:
   RowCursor(const SegmentHead& head, ByteView rows);
   [[nodiscard]] bool done() const { return next_.value > head_->last().value; }
-  // The next event, with its number and the stream's hash after it. Errors: kMalformed, kUndecodable and those of read_event.
+  // The next event, with its number and the stream's hash after it. Errors: kUndecodable and those of read_event.
+  // Pre: not done().
   struct Row {
     Sequence seq;
     RollingHash hash;
@@ -114,6 +116,7 @@ class RowCursor {
   Reader reader_;
   Sequence next_;
   RollingHash hash_;
+  std::uint32_t json_bytes_ = 0;
 };
 
 }  // namespace oas::wire

@@ -1,6 +1,8 @@
 // Appends little-endian numbers, varints and byte strings. The reader of the same name reads them back.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -13,10 +15,10 @@ class Writer {
   explicit Writer(Bytes& out) : out_(out) {}
 
   void u8(std::uint8_t value) { out_.push_back(value); }
-  void u16(std::uint16_t value) { fixed(value, 2); }
-  void u32(std::uint32_t value) { fixed(value, 4); }
-  void u64(std::uint64_t value) { fixed(value, 8); }
-  void i64(std::int64_t value) { u64(static_cast<std::uint64_t>(value)); }
+  void u16(std::uint16_t value) { fixed(value); }
+  void u32(std::uint32_t value) { fixed(value); }
+  void u64(std::uint64_t value) { fixed(value); }
+  void i64(std::int64_t value) { fixed(static_cast<std::uint64_t>(value)); }
 
   // Seven bits a byte, least significant first; 1 to 10 bytes.
   void varint(std::uint64_t value) {
@@ -39,8 +41,12 @@ class Writer {
   [[nodiscard]] std::size_t size() const { return out_.size(); }
 
  private:
-  void fixed(std::uint64_t value, int count) {
-    for (int i = 0; i < count; ++i) u8(static_cast<std::uint8_t>(value >> (8 * i)));
+  // One insertion, not one a byte: the vector looks at its capacity once.
+  template <class T>
+  void fixed(T value) {
+    std::array<std::uint8_t, sizeof(T)> bytes;
+    for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = static_cast<std::uint8_t>(value >> (8 * i));
+    raw(bytes);
   }
 
   Bytes& out_;
