@@ -1,7 +1,7 @@
 /** The reading half of the IndexedDB store, apart because nothing reads before the engine runs. */
 
 import type { KeyRange, StoredRecord } from "../core/ports.ts";
-import { abortCause, begin, idbRange, storeOf } from "./indexeddb-store.ts";
+import { abortCause, begin, ConnectionLost, idbRange, storeOf } from "./indexeddb-store.ts";
 
 const asBytes = (key: IDBValidKey | undefined): Uint8Array =>
   key instanceof ArrayBuffer ? new Uint8Array(key) : new Uint8Array(0);
@@ -63,7 +63,8 @@ export async function readSingly(
     );
     for (const key of keys) {
       const bytes = asBytes(key);
-      const value = await settle(begin(db, [name], "readonly", false).objectStore(name).get(key)).catch(() => {
+      const value = await readOne(db, name, key).catch((error: unknown) => {
+        if (error instanceof ConnectionLost) throw error;
         unreadable?.(bytes);
         return undefined;
       });
@@ -74,6 +75,10 @@ export async function readSingly(
     if (keys.length < limit || last === undefined) return found;
     from = new Uint8Array([...asBytes(last), 0]);
   }
+}
+
+async function readOne(db: IDBDatabase, name: string, key: IDBValidKey): Promise<unknown> {
+  return settle(begin(db, [name], "readonly", false).objectStore(name).get(key));
 }
 
 function settle<T>(request: IDBRequest<T>): Promise<T> {

@@ -27,7 +27,7 @@ export interface IndexedDbStoreOptions {
 const REOPEN_MS = [0, 50, 250, 1_000, 3_000] as const;
 
 /** The connection broke, so the end of the transaction was not seen. */
-class ConnectionLost extends Error {
+export class ConnectionLost extends Error {
   constructor(
     /** False when the transaction never began. */
     readonly begun: boolean,
