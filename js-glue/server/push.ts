@@ -7,8 +7,8 @@
  * The device's row is the lock, so pushes of one device come one after another and its streams need no order of their own.
  */
 
-import { toHex } from "../core/bytes.ts";
-import { failure, numberOf } from "../core/errors.ts";
+import { sameBytes, toHex } from "../core/bytes.ts";
+import { failure, numberOf, OfflineSyncError } from "../core/errors.ts";
 import { formatEventId, type Position } from "../core/events.ts";
 import type { Handlers, Subject } from "./handlers.ts";
 import type { Logger } from "./log.ts";
@@ -49,11 +49,17 @@ export const RETRY_FIRST_MS = 1_000;
 /**
  * Carries one request out and returns the frame to send. Rejects with an `OfflineSyncError` for a request that is bad as a
  * whole (`unknown_device` for another subject's device), and as the database does when it is in trouble: then nothing
- * moved.
+ * moved. `device`, when given, must be the frame's own.
  */
-export async function exchange(options: SyncOptions, subject: Subject, request: Uint8Array): Promise<Exchange> {
-  const session = options.openSession(request);
+export async function exchange(
+  options: SyncOptions,
+  subject: Subject,
+  request: Uint8Array,
+  device?: Uint8Array,
+): Promise<Exchange> {
+  const session = open(options, request);
   try {
+    if (device && !sameBytes(device, session.device)) throw failure("unknown_device", "the frame is another device's");
     const answered = await answerFromSnapshot(options, subject, session);
     if (answered) return answered;
     try {
@@ -64,6 +70,17 @@ export async function exchange(options: SyncOptions, subject: Subject, request: 
     }
   } finally {
     session.close();
+  }
+}
+
+// To whoever asks, bytes that are no request are malformed; that they are not ours either matters only in answers.
+function open({ openSession }: SyncOptions, request: Uint8Array): ServerSession {
+  try {
+    return openSession(request);
+  } catch (error) {
+    if (error instanceof OfflineSyncError && error.code === "foreign_reply")
+      throw failure("malformed", "the body is no sync request", { cause: error });
+    throw error;
   }
 }
 

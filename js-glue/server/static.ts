@@ -59,7 +59,7 @@ export async function serveFile(
     "cache-control": "no-cache",
     etag,
     ...(type.startsWith("text/html")
-      ? { "set-cookie": `oas_key=${files.key}; Path=/; HttpOnly; SameSite=Strict` }
+      ? { "set-cookie": `oas_key=${files.key}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict` }
       : {}),
   };
   if (request.headers["if-none-match"] === etag) {

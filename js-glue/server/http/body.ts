@@ -19,10 +19,12 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   const encoding = request.headers["content-encoding"]?.trim().toLowerCase() ?? "identity";
   const chunks: Buffer[] = [];
   let size = 0;
+  let over = false;
   const collect = async (source: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of source) {
       size += chunk.length;
-      if (size > bytesMax) throw tooLarge(bytesMax);
+      over = size > bytesMax;
+      if (over) throw tooLarge(bytesMax);
       chunks.push(chunk);
     }
   };
@@ -33,8 +35,9 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
     if (!decoder) throw new HttpProblem("unsupported_encoding", `content-encoding ${encoding} is not supported`);
     try {
       await pipeline(request, decoder(), collect);
-    } catch (error) {
-      if (error instanceof HttpProblem) throw error;
+    } catch {
+      // A pipeline that we end early may report the end instead of our reason for it.
+      if (over) throw tooLarge(bytesMax);
       throw new HttpProblem("invalid_request", `the body is not ${encoding}`);
     }
   }

@@ -72,9 +72,11 @@ export function route<
   };
 }
 
-export const json = (status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Result => ({
+export const JSON_HEADERS = { "content-type": "application/json", "cache-control": "no-store" } as const;
+
+export const json = (status: number, value: unknown): Result => ({
   status,
-  headers: { "content-type": "application/json", "cache-control": "no-store", ...headers },
+  headers: JSON_HEADERS,
   body: Buffer.from(JSON.stringify(value)),
 });
 

@@ -6,16 +6,17 @@ import { failure } from "../../core/errors.ts";
 import { formatEventId, LANES } from "../../core/events.ts";
 import { parseEventId } from "../../core/verdicts.ts";
 import { formatDeviceId, ownDevice, parseDeviceId, type Server } from "../context.ts";
-import { json, type Route, route } from "../http/route.ts";
+import { JSON_HEADERS, type Route, route } from "../http/route.ts";
 import { queueEvent } from "../queue-event.ts";
+import { Kind } from "../session.ts";
 import type { DeadLetter } from "../store/store.ts";
-import { queuedResult } from "./events.ts";
+import { dataText, queuedResult } from "./events.ts";
 
 // Event ids are a device's own, so a letter is named by both.
 const letterId = ({ device, id }: DeadLetter): string => `${formatDeviceId(device)}.${formatEventId(id)}`;
 
-function show(letter: DeadLetter): object {
-  return {
+function showText(letter: DeadLetter): string {
+  const head = JSON.stringify({
     id: letterId(letter),
     eventId: formatEventId(letter.id),
     deviceId: formatDeviceId(letter.device),
@@ -26,8 +27,8 @@ function show(letter: DeadLetter): object {
     code: errorInfo(letter.code)?.code ?? letter.code,
     message: letter.message,
     createdAt: letter.createdAt,
-    eventData: JSON.parse(Buffer.from(letter.payload).toString()),
-  };
+  });
+  return `${head.slice(0, -1)},${dataText(letter.payload, Kind.rejected)}}`;
 }
 
 export const deadLetterRoutes = (server: Server): readonly Route[] => [
@@ -54,7 +55,8 @@ export const deadLetterRoutes = (server: Server): readonly Route[] => [
         const same = letters.filter((letter) => letter.createdAt === last?.createdAt).length;
         const before = last?.createdAt === createdAt ? offset : 0;
         const nextCursor = last && letters.length === query.limit ? `${last.createdAt}.${before + same}` : null;
-        return json(200, { items: letters.map(show), nextCursor });
+        const body = `{"items":[${letters.map(showText).join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`;
+        return { status: 200, headers: JSON_HEADERS, body: Buffer.from(body) };
       }),
   ),
 

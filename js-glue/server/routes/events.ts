@@ -7,7 +7,7 @@ import { formatEventId, LANES, PRIORITIES } from "../../core/events.ts";
 import { VERDICT_KINDS } from "../../core/verdicts.ts";
 import type { Identity } from "../auth.ts";
 import { formatDeviceId, ownDevice, parseDeviceId, type Server } from "../context.ts";
-import { json, type Result, type Route, route } from "../http/route.ts";
+import { JSON_HEADERS, json, type Result, type Route, route } from "../http/route.ts";
 import { type Queued, queueEvent } from "../queue-event.ts";
 import { Kind } from "../session.ts";
 import type { InboxEvent } from "../store/store.ts";
@@ -110,14 +110,32 @@ function itemText(event: InboxEvent): string {
     ...(code === 0 ? {} : { code: errorInfo(code)?.code ?? code }),
     ...(event.recovered ? { recovered: true } : {}),
   });
-  return `${head.slice(0, -1)},"eventData":${Buffer.from(event.payload).toString()}}`;
+  return `${head.slice(0, -1)},${dataText(event.payload, event.status)}}`;
+}
+
+/**
+ * The payload as a member of a JSON object: the client's own text. What was refused may be no JSON at all; it is shown
+ * as text then.
+ */
+export function dataText(payload: Uint8Array, status: number): string {
+  const text = Buffer.from(payload).toString();
+  if (status !== Kind.rejected || isJson(text)) return `"eventData":${text}`;
+  return `"eventData":null,"eventText":${JSON.stringify(text)}`;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false; // that is the answer
+  }
 }
 
 function page(events: readonly InboxEvent[], limit: number): Result {
   const nextCursor = events.length < limit ? null : String(events.at(-1)?.arrival);
   const body = `{"items":[${events.map(itemText).join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`;
-  const headers = { "content-type": "application/json", "cache-control": "no-store" };
-  return { status: 200, headers, body: Buffer.from(body) };
+  return { status: 200, headers: JSON_HEADERS, body: Buffer.from(body) };
 }
 
 export const eventRoutes = (server: Server): readonly Route[] => [

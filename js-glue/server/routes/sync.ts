@@ -10,8 +10,14 @@ import { exchange } from "../push.ts";
 
 const frame = z.custom<Uint8Array>();
 
-async function sync(server: Server, identity: Identity, body: Uint8Array, from: string): Promise<Result> {
-  const done = await exchange(server, identity, body);
+async function sync(
+  server: Server,
+  identity: Identity,
+  body: Uint8Array,
+  from: string,
+  device?: Uint8Array,
+): Promise<Result> {
+  const done = await exchange(server, identity, body, device);
   if (done.release) server.release(identity.tenant, done.device);
   const { applied, rejected, deferred, duplicate } = done;
   if (applied + rejected + deferred + duplicate > 0)
@@ -37,12 +43,9 @@ export const syncRoutes = (server: Server): readonly Route[] => [
     "/events/sync/:deviceId",
     { scope: "sync", body: "bytes", json: frame, params: z.object({ deviceId: z.string().max(64) }) },
     (context) => {
-      const named = parseDeviceId(context.params.deviceId);
-      const sent = server.openSession(context.body);
-      const same = named !== undefined && Buffer.from(named).equals(sent.device);
-      sent.close();
-      if (!same) throw failure("unknown_device", "the frame is not this device's");
-      return sync(server, context.identity, context.body, fromOf(context));
+      const device = parseDeviceId(context.params.deviceId);
+      if (!device) throw failure("unknown_device", "there is no such device");
+      return sync(server, context.identity, context.body, fromOf(context), device);
     },
   ),
 ];

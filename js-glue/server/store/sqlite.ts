@@ -5,6 +5,7 @@
  * synced to disk before it resolves (WAL, synchronous=FULL).
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../core/errors.ts";
 import type { Columns, Connection, Database, Dialect, Row, SqlValue } from "./database.ts";
 import { packColumns } from "./database.ts";
@@ -139,12 +140,14 @@ export class SqliteDatabase implements Database {
   /** `path` is a file, made when missing, or ":memory:". Rejects with the driver's error. */
   static async open(path: string): Promise<SqliteDatabase> {
     const Driver = await loadDriver();
-    const open = (): SqliteConnection => {
+    const open = async (): Promise<SqliteConnection> => {
       const connection = new SqliteConnection(new Driver(path));
-      connection.exec("PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      await whenFree(() =>
+        connection.exec(`PRAGMA busy_timeout = ${BLOCK_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL`),
+      );
       return connection;
     };
-    return new SqliteDatabase(path, open(), path === ":memory:" ? undefined : open());
+    return new SqliteDatabase(path, await open(), path === ":memory:" ? undefined : await open());
   }
 
   /** The file, for what lies beside it; undefined for a database in memory. */
@@ -167,7 +170,7 @@ export class SqliteDatabase implements Database {
   }
 
   isRace(error: unknown): boolean {
-    return /database is locked|SQLITE_BUSY/.test(messageOf(error));
+    return isBusy(error);
   }
 
   isTrouble(error: unknown): boolean {
@@ -191,6 +194,26 @@ export class SqliteDatabase implements Database {
 const messageOf = (error: unknown): string =>
   error instanceof Error ? `${String((error as { code?: unknown }).code ?? "")} ${error.message}` : String(error);
 
+const isBusy = (error: unknown): boolean => /database is locked|SQLITE_BUSY/.test(messageOf(error));
+
+// Another process, or another connection of this one, holds the write lock. SQLite itself would wait by blocking this
+// thread, and with it whoever is to release the lock; so it waits briefly and we wait for the rest.
+const BLOCK_MS = 20;
+const FREE_MS_MAX = 10_000;
+
+async function whenFree(work: () => void): Promise<void> {
+  const start = performance.now();
+  for (let wait = 1; ; wait = Math.min(wait * 2, 50)) {
+    try {
+      work();
+      return;
+    } catch (error) {
+      if (!isBusy(error) || performance.now() - start > FREE_MS_MAX) throw error;
+      await sleep(wait);
+    }
+  }
+}
+
 // The caller of the transaction gets the error; the queue behind it only needs to know that it ended.
 const ignored = (): undefined => undefined;
 
@@ -199,7 +222,7 @@ async function within<T>(
   begin: string,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  connection.exec(begin);
+  await whenFree(() => connection.exec(begin));
   try {
     const result = await work(connection);
     connection.exec("COMMIT");
