@@ -377,10 +377,12 @@ struct Engine::Impl {
     session->want(clocks(), true);
   }
 
+  // Another's lease is waited out: a worker woken for one drain must see it go stale, or it would never take over.
   // Answered when everything stored is drained, when the session cannot go on by itself, or when the budget is spent.
   void finish_drains() {
     if (drains.empty()) return;
-    const bool still = !ready || outbox->has_waiting() || owner != Owner::kNone || work || !session->resting();
+    const bool still = !ready || outbox->has_waiting() || owner != Owner::kNone || work || !session->resting() ||
+                       session->state() == sync::SessionState::kFollow;
     for (std::size_t i = 0; i < drains.size();) {
       if (still && now.mono < drain_deadlines[i]) {
         ++i;
