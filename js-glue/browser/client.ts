@@ -262,10 +262,9 @@ export class OfflineSync {
     this.#triggers?.close();
     const closed = failure("closed", "the engine is closed");
     if (this.#batch.length > 0) this.#flush();
-    if (this.#host) await this.#host.loop.close();
+    if (this.#host) await this.#host.close();
     else for (const call of (await this.#journal.handOver()).calls) call.failed(closed);
     this.#store?.close();
-    this.#host?.settlements.close(closed);
     this.#merge({ phase: "stopped", reason: "closed" });
   }
 

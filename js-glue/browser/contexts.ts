@@ -1,5 +1,6 @@
 /** Hashing, addresses and the channel between contexts, as browsers offer them. */
 
+import type { Notice } from "../core/io.ts";
 import type { Channel, Crypto } from "../core/ports.ts";
 import { sha256 } from "../core/sha256.ts";
 
@@ -30,4 +31,20 @@ export function broadcastChannel(database: string): Channel | undefined {
 export function canonicalUrl(url: string): string {
   const { origin, pathname } = new URL(url, globalThis.location?.href);
   return origin + pathname.replace(/\/+$/, "");
+}
+
+export type SettledNotice = Extract<Notice, { readonly notice: "settled" }>;
+
+/**
+ * Whoever drains tells the others what became of their events, so that `.synced` resolves in the tab that asked. What is
+ * lost on the way is only a promise that resolves later: storage and server know.
+ */
+export function shareSettled(
+  database: string,
+  heard: (notice: SettledNotice) => void,
+): { post(notice: SettledNotice): void; close(): void } {
+  if (typeof BroadcastChannel === "undefined") return { post: () => undefined, close: () => undefined };
+  const channel = new BroadcastChannel(`${database}:settled`);
+  channel.onmessage = ({ data }: MessageEvent<SettledNotice>) => heard(data);
+  return { post: (notice) => channel.postMessage(notice), close: () => channel.close() };
 }

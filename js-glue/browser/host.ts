@@ -3,6 +3,7 @@
  * registration and the worker.
  */
 
+import { failure } from "../core/errors.ts";
 import { coreFactory, type WasmOptions } from "../core/load.ts";
 import { EngineLoop, type LoopListener } from "../core/loop.ts";
 import type { Core, CreateCore, Store } from "../core/ports.ts";
@@ -16,7 +17,7 @@ import {
   listPending,
   retryDeadLetter,
 } from "./commands.ts";
-import { broadcastChannel, canonicalUrl, systemCrypto } from "./contexts.ts";
+import { broadcastChannel, canonicalUrl, type SettledNotice, shareSettled, systemCrypto } from "./contexts.ts";
 import { databaseName } from "./database.ts";
 import { withEngine } from "./engine-status.ts";
 import { deviceIdOf, settleInstallation } from "./install.ts";
@@ -63,6 +64,7 @@ export interface Host extends Readonly<typeof tools> {
   /** The database had been emptied since the last visit. */
   readonly lost: boolean;
   register(force: boolean): Promise<Device>;
+  close(): Promise<void>;
 }
 
 /** The first instance is made before anything depends on it; later ones replace an instance that trapped. */
@@ -106,18 +108,34 @@ export async function startHost(
   });
   const ports = { create, store, transport, clock: systemClock, random: systemRandom };
   const settlements = new Settlements();
+  const shared = shareSettled(database, (notice) => settlements.settled(notice));
   const loop = new EngineLoop(
     { ...ports, channel: broadcastChannel(database) },
     { device, drains: options.drains },
     // Not a copy: a trace may be asked for later.
-    Object.assign(listener, { settled: settlements.settled.bind(settlements) }),
+    Object.assign(listener, {
+      settled: (notice: SettledNotice) => {
+        settlements.settled(notice);
+        shared.post(notice);
+      },
+    }),
   );
+  tested()?.(loop);
   const { next, calls } = await journal.handOver();
   loop.enqueue(calls);
   const register = (force: boolean): Promise<Device> => registerDevice(store, transport, device, Date.now(), force);
-  running({ ...tools, loop, settlements, device, lost, register });
+  const close = async (): Promise<void> => {
+    await loop.close();
+    shared.close();
+    settlements.close(failure("closed", "the engine is closed"));
+  };
+  running({ ...tools, loop, settlements, device, lost, register, close });
   await loop.start(journal.epoch, next);
 }
+
+/** Tests that force traps put a function here before they open the queue; nobody else is given the loop. */
+const tested = (): ((loop: EngineLoop) => void) | undefined =>
+  (globalThis as { [key: symbol]: ((loop: EngineLoop) => void) | undefined })[Symbol.for("offline-ai-sync.testing")];
 
 export interface WorkerOptions {
   /** Where the worker's script lies; its folder bounds what it may control. */

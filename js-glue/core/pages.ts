@@ -91,9 +91,9 @@ export function readPage(bytes: Uint8Array): PageRecords {
   return { last, records, items };
 }
 
-export function readDrained(bytes: Uint8Array): { readonly drained: boolean; readonly reason: ErrorCode | undefined } {
+export function readDrained(bytes: Uint8Array): { readonly drained: boolean; readonly reason?: ErrorCode } {
   const from = readerOf(bytes);
   const drained = from.u8() !== 0;
   const reason = from.u16();
-  return { drained, reason: reason === 0 ? undefined : failureOf(reason).code };
+  return reason === 0 ? { drained } : { drained, reason: failureOf(reason).code };
 }

@@ -1,6 +1,6 @@
 /** One drain: opens the queue, sends until nothing is left or the budget is spent, and lets go of everything. */
 
-import { broadcastChannel, canonicalUrl, systemCrypto } from "../browser/contexts.ts";
+import { broadcastChannel, canonicalUrl, shareSettled, systemCrypto } from "../browser/contexts.ts";
 import { databaseName, openDatabase } from "../browser/database.ts";
 import { GENESIS_KEY, readGenesis } from "../browser/genesis.ts";
 import * as reader from "../browser/indexeddb-read.ts";
@@ -11,7 +11,7 @@ import { readNote, WORKER_TOKEN_KEY } from "../browser/records.ts";
 import { FetchTransport, type TokenSource } from "../browser/transport.ts";
 import { after } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
-import { Op } from "../core/io.ts";
+import { Op, PHASES } from "../core/io.ts";
 import { coreFactory } from "../core/load.ts";
 import { EngineLoop, type LoopListener } from "../core/loop.ts";
 import { drainArgs, readDrained } from "../core/pages.ts";
@@ -27,8 +27,6 @@ export interface DrainOptions {
   readonly core: () => Promise<ArrayBuffer>;
   readonly trace?: LoopListener["trace"];
 }
-
-const silent: LoopListener = { status: () => undefined, settled: () => undefined, log: () => undefined };
 
 /** True when nothing is left to send. Rejects when the queue cannot be opened. */
 export async function drain(options: DrainOptions): Promise<boolean> {
@@ -57,6 +55,16 @@ export async function drain(options: DrainOptions): Promise<boolean> {
       auth: auth === "token" ? stored : auth,
       context: "worker",
     });
+    let phase: (typeof PHASES)[number] | undefined;
+    const shared = shareSettled(database, () => undefined);
+    const listener: LoopListener = {
+      status: (status) => {
+        phase = PHASES[status.phase];
+      },
+      settled: (notice) => shared.post(notice),
+      log: () => undefined,
+      ...(options.trace ? { trace: options.trace } : {}),
+    };
     const loop = new EngineLoop(
       {
         create: coreFactory({ wasmBinary: await options.core() }),
@@ -70,16 +78,37 @@ export async function drain(options: DrainOptions): Promise<boolean> {
         device: await deviceIdOf(systemCrypto, installId, canonicalUrl(options.url), options.subject),
         drains: true,
       },
-      options.trace ? { ...silent, trace: options.trace } : silent,
+      listener,
     );
     try {
       // Nothing is numbered here, so the epoch never reaches storage; a context must have one all the same.
       await loop.start(mintEpoch(systemRandom), [1, 1, 1, 1, 1]);
-      return readDrained(await loop.command(Op.drain, drainArgs(options.budgetMs))).drained;
+      return await drainWhileFollowing(loop, options.budgetMs, () => phase);
     } finally {
       await loop.close();
+      shared.close();
     }
   } finally {
     store.close();
+  }
+}
+
+const FOLLOW_MS = 500;
+
+/**
+ * Another context may hold the lease: a page that is sending, or one that died with it. Which of the two shows only to
+ * an observer who stays: a lease is taken over when its stamp has not changed for 10 s.
+ */
+async function drainWhileFollowing(
+  loop: EngineLoop,
+  budgetMs: number,
+  phase: () => (typeof PHASES)[number] | undefined,
+): Promise<boolean> {
+  const end = systemClock.mono() + budgetMs;
+  for (;;) {
+    const left = Math.max(1, Math.floor(end - systemClock.mono()));
+    const { drained } = readDrained(await loop.command(Op.drain, drainArgs(left)));
+    if (drained || phase() !== "following" || left <= FOLLOW_MS) return drained;
+    await new Promise((resolve) => setTimeout(resolve, FOLLOW_MS));
   }
 }

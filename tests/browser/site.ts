@@ -23,7 +23,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>test page</title><script type="module" src="/page.js"></script>`;
-const PAGE_SCRIPT = `import * as lib from "/lib/index.js"; globalThis.lib = lib; globalThis.ready = true;`;
+const PAGE_SCRIPT = `import * as lib from "/lib/index.js"; globalThis.lib = lib; globalThis.globals = globalThis; globalThis.ready = true;`;
 
 export type Weather =
   | "clear"
