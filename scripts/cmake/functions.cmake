@@ -15,8 +15,8 @@ target_compile_options(oas_flags INTERFACE
   # Where pointers have 32 bits, `begin() + count` of an unsigned 32-bit count changes a sign; native builds watch the rest.
   $<$<PLATFORM_ID:Emscripten>:-Wno-sign-conversion>
   # g++ 12 sees overflows and uninitialised reads in correct inlined code of std::optional and std::vector.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-error=maybe-uninitialized;-Wno-error=stringop-overflow;-Wno-error=array-bounds>
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-error=stringop-overread;-Wno-error=restrict;-Wno-error=nonnull>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-stringop-overflow;-Wno-array-bounds>
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overread;-Wno-restrict;-Wno-nonnull>)
 
 # What the product is made of: no exceptions, no RTTI. Tests and trainers leave this one out.
 add_library(oas_core_flags INTERFACE)

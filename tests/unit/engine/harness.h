@@ -94,7 +94,7 @@ class Server {
 
 class Device {
  public:
-  Device(Server& server, std::uint64_t epoch, Store store = {}) : store(std::move(store)), server_(&server) {
+  Device(Server& server, std::uint64_t epoch, Store stored = {}) : store(std::move(stored)), server_(&server) {
     engine::Start start{.epoch = {epoch}};
     start.device.value[0] = 7;
     start.seed[0] = static_cast<std::uint8_t>(epoch);
