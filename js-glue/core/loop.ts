@@ -75,9 +75,9 @@ export class EngineLoop {
     ports.channel?.listen((bytes) => this.#turn([{ kind: "peer", bytes }]));
   }
 
-  /** Traps so far, and how long the last rebuild took. */
-  get health(): { readonly traps: number; readonly rebuiltMs: number } {
-    return { traps: this.#traps, rebuiltMs: this.#rebuiltMs };
+  /** Traps so far, how long the last rebuild took, and whether there is an instance now. */
+  get health(): { readonly traps: number; readonly rebuiltMs: number; readonly running: boolean } {
+    return { traps: this.#traps, rebuiltMs: this.#rebuiltMs, running: this.#core !== undefined };
   }
 
   /** Numbers go on from `next`, what a journal has not given out yet. Calls may come before; they wait. */

@@ -34,7 +34,11 @@ async function pending(loop: EngineLoop): Promise<readonly DeadLetter[]> {
   return all;
 }
 
-const trap = (loop: EngineLoop): Promise<unknown> => loop.command(Op.trap).then(assert.fail, (error: unknown) => error);
+const trap = (loop: EngineLoop): Promise<unknown> =>
+  loop.command(Op.trap).then(
+    () => assert.fail("it answered"),
+    (error: unknown) => error,
+  );
 
 /** A core that traps on every enqueue whose text holds `poison`. */
 function poisoned(inner: CreateCore): CreateCore {
