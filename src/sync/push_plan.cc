@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint32_t kOrderedLanes = 3;       // critical, high, normal keep entity order
 constexpr std::uint32_t kPageSegments = 24;      // about a megabyte of the largest segments
 constexpr std::uint32_t kPromotionRoundsMax = 8;
+constexpr std::uint32_t kItemsSpare = 64;        // holes made up for a request, records behind a damaged one
 
 auto send_order(const queue::SegmentKey& key) { return std::tuple(key.hlc, key.stream, key.first); }
 
@@ -46,17 +47,19 @@ PushPlan::PushPlan(const Remembered& remembered, Budget budget, const std::set<S
     lanes_[lane].cursor = queue::pending_lane_prefix(static_cast<Lane>(lane));
 }
 
-bool PushPlan::full() const {
-  return events_ >= budget_.events || bytes_ >= budget_.bytes || items_.size() >= kPushItemsMax - 64 ||
+bool PushPlan::stuffed() const {
+  return bytes_ >= budget_.bytes || items_.size() >= kPushItemsMax - kItemsSpare ||
          decoded_ >= kPushDecodedBytesMax - kSegmentJsonBytesMax * 2;
 }
+
+bool PushPlan::full() const { return events_ >= budget_.events || stuffed(); }
 
 bool PushPlan::lane_wants_more(std::uint32_t lane) const {
   const LaneScan& scan = lanes_[lane];
   if (scan.done) return false;
   for (const Damage& damage : damages_)
     if (!damage.resolved && static_cast<std::uint32_t>(damage.key.stream.lane) == lane) return true;
-  if (bytes_ >= budget_.bytes) return false;
+  if (stuffed()) return false;
   return !full() || (!scan.promote.empty() && scan.cursor <= scan.promote);
 }
 
@@ -128,7 +131,7 @@ void PushPlan::feed(std::vector<queue::Put> records) {
   for (queue::Put& record : records) {
     const bool promoted = !scan.promote.empty() && record.key <= scan.promote;
     const bool damage_open = std::any_of(damages_.begin(), damages_.end(), [](const Damage& d) { return !d.resolved; });
-    if (full() && !promoted && !damage_open) return;  // the cursor stays before this record
+    if ((promoted ? stuffed() : full()) && !damage_open) return;  // the cursor stays before this record
     scan.cursor = queue::after_key(record.key);
     take(std::move(record));
   }
@@ -282,7 +285,7 @@ void PushPlan::finish_deps() {
              send_order(missing.key) < send_order(item.key) && share(item.head.entities, missing.entities);
     });
   });
-  if (bytes_ >= budget_.bytes || OAS_MUTANT(kPromotionWithoutPrefix)) return;
+  if (stuffed() || OAS_MUTANT(kPromotionWithoutPrefix)) return;
   for (const Missing& missing : missing_) {
     LaneScan& scan = lanes_[static_cast<std::size_t>(missing.key.stream.lane)];
     const Bytes until = queue::pending_key(missing.key);

@@ -91,7 +91,8 @@ class PushPlan {
   void take_damaged(const queue::SegmentKey& key, Bytes record_key, Chain& chain);
   void resolve_damage(StreamId stream, Sequence first, RollingHash before);
   void resolve_at_end(std::uint32_t lane);
-  [[nodiscard]] bool full() const;
+  [[nodiscard]] bool full() const;  // enough for one request
+  [[nodiscard]] bool stuffed() const;  // not one more item fits, whatever asks for it
   [[nodiscard]] bool lane_wants_more(std::uint32_t lane) const;
   void begin_deps();
   void feed_deps(const std::vector<queue::Put>& records);

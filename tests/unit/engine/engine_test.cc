@@ -56,6 +56,22 @@ BOOST_AUTO_TEST_CASE(a_restart_offline_loses_nothing) {
   BOOST_TEST(reborn.status.applied == 2'000U);
 }
 
+// What an urgent event depends on may be longer than a request: then the request is full, never over its limits.
+BOOST_AUTO_TEST_CASE(a_long_prefix_is_cut_at_the_limits_of_a_request) {
+  Server server;
+  Device device(server, 11);
+  device.go(false);
+  for (int i = 0; i < 1'500; ++i) device.enqueue(Lane::kNormal, "step", std::to_string(i), "cart");  // one segment each
+  device.enqueue(Lane::kCritical, "step", "1500", "cart");
+  device.go(true);
+  device.run(60'000);
+  BOOST_TEST(server.refused == 0U);
+  BOOST_REQUIRE_EQUAL(server.effects.size(), 1'501U);
+  BOOST_TEST(std::erase(server.effects, "step/1500") == 1U);  // this server keeps nothing back
+  for (std::size_t i = 0; i < server.effects.size(); ++i)
+    BOOST_REQUIRE_EQUAL(server.effects[i], "step/" + std::to_string(i));
+}
+
 // An urgent event is in the first request, whatever lies before it.
 BOOST_AUTO_TEST_CASE(critical_goes_first) {
   Server server;

@@ -40,13 +40,17 @@ class Server {
   };
   std::vector<std::string> effects;  // "type/json" in the order of application
   std::uint32_t requests = 0;
+  std::uint32_t refused = 0;  // requests that could not be opened
   std::vector<std::uint32_t> request_lanes;  // bit mask of lanes with items, per request
   Incarnation incarnation{{1}, 1};
 
   Bytes serve(ByteView request, Millis now) {
     ++requests;
     Result<sync::ServerSession> session = sync::ServerSession::open(request);
-    if (!session) return {};
+    if (!session) {
+      ++refused;
+      return {};
+    }
     sync::Rows rows;
     for (const sync::StreamNeed& need : session->needs()) {
       sync::StreamRow row{.stream = need.stream};
