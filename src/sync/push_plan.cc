@@ -47,12 +47,15 @@ PushPlan::PushPlan(const Remembered& remembered, Budget budget, const std::set<S
     lanes_[lane].cursor = queue::pending_lane_prefix(static_cast<Lane>(lane));
 }
 
-bool PushPlan::stuffed() const {
-  return bytes_ >= budget_.bytes || items_.size() >= kPushItemsMax - kItemsSpare ||
-         decoded_ >= kPushDecodedBytesMax - kSegmentJsonBytesMax * 2;
+bool PushPlan::stuffed(std::uint32_t share) const {
+  return bytes_ >= budget_.bytes / share || items_.size() >= (kPushItemsMax - kItemsSpare) / share ||
+         decoded_ >= (kPushDecodedBytesMax - kSegmentJsonBytesMax * 2) / share;
 }
 
-bool PushPlan::full() const { return events_ >= budget_.events || stuffed(); }
+bool PushPlan::full(std::uint32_t lane) const {
+  const bool may_need_a_prefix = lane < static_cast<std::uint32_t>(Lane::kNormal);
+  return events_ >= budget_.events || stuffed(may_need_a_prefix ? 2 : 1);
+}
 
 bool PushPlan::lane_wants_more(std::uint32_t lane) const {
   const LaneScan& scan = lanes_[lane];
@@ -60,7 +63,7 @@ bool PushPlan::lane_wants_more(std::uint32_t lane) const {
   for (const Damage& damage : damages_)
     if (!damage.resolved && static_cast<std::uint32_t>(damage.key.stream.lane) == lane) return true;
   if (stuffed()) return false;
-  return !full() || (!scan.promote.empty() && scan.cursor <= scan.promote);
+  return !full(lane) || (!scan.promote.empty() && scan.cursor <= scan.promote);
 }
 
 std::optional<ReadWish> PushPlan::next() {
@@ -104,7 +107,7 @@ void PushPlan::feed_queue(std::vector<queue::Put> records) {
   for (queue::Put& record : records) {
     const std::uint32_t lane = record.key[2];
     if (lane >= kLaneCount) continue;
-    if (full()) {
+    if (full(lane)) {
       // What is behind is left for the next request; nothing of a lane may be skipped.
       lanes_[lane].done = snapshot_ = false;
       for (std::uint32_t behind = lane; behind < kLaneCount; ++behind) lanes_[behind].done = false;
@@ -131,7 +134,7 @@ void PushPlan::feed(std::vector<queue::Put> records) {
   for (queue::Put& record : records) {
     const bool promoted = !scan.promote.empty() && record.key <= scan.promote;
     const bool damage_open = std::any_of(damages_.begin(), damages_.end(), [](const Damage& d) { return !d.resolved; });
-    if ((promoted ? stuffed() : full()) && !damage_open) return;  // the cursor stays before this record
+    if ((promoted ? stuffed() : full(lane_)) && !damage_open) return;  // the cursor stays before this record
     scan.cursor = queue::after_key(record.key);
     take(std::move(record));
   }
@@ -254,8 +257,7 @@ void PushPlan::begin_deps() {
   phase_ = Phase::kComplete;
   bool entities = false;
   for (const Planned& item : items_) entities |= ordered(item.stream().lane) && !item.head.entities.empty();
-  if (!entities || promotions_ >= kPromotionRoundsMax) return;
-  if (snapshot_) return;
+  if (!entities || snapshot_) return;
   missing_.clear();
   deps_lane_ = 0;
   deps_cursor_.clear();
@@ -275,17 +277,22 @@ void PushPlan::feed_deps(const std::vector<queue::Put>& records) {
   }
 }
 
-// Earlier segments of other streams that share an entity with a planned one: their lanes are read up to there.
 void PushPlan::finish_deps() {
   phase_ = Phase::kComplete;
-  bool promoted = false;
   std::erase_if(missing_, [&](const Missing& missing) {
     return std::none_of(items_.begin(), items_.end(), [&](const Planned& item) {
       return item.stream() != missing.key.stream && ordered(item.stream().lane) &&
              send_order(missing.key) < send_order(item.key) && share(item.head.entities, missing.entities);
     });
   });
-  if (stuffed() || OAS_MUTANT(kPromotionWithoutPrefix)) return;
+  if (missing_.empty() || OAS_MUTANT(kPromotionWithoutPrefix)) return;
+  if (!promote_missing()) leave_dependents();
+}
+
+// Earlier segments of other streams that share an entity with a planned one: their lanes are read up to there.
+bool PushPlan::promote_missing() {
+  if (stuffed() || promotions_ >= kPromotionRoundsMax) return false;
+  bool promoted = false;
   for (const Missing& missing : missing_) {
     LaneScan& scan = lanes_[static_cast<std::size_t>(missing.key.stream.lane)];
     const Bytes until = queue::pending_key(missing.key);
@@ -294,10 +301,50 @@ void PushPlan::finish_deps() {
     scan.done = false;
     promoted = true;
   }
-  if (!promoted) return;
+  if (!promoted) return false;
   ++promotions_;
   lane_ = 0;
   phase_ = Phase::kLanes;
+  return true;
+}
+
+// One pass in the order of sending: what waits for a segment that is left behind is left behind too, and with it the rest
+// of its stream. A segment of a parked stream holds nobody back here; the server is told and decides.
+void PushPlan::leave_dependents() {
+  std::vector<const Missing*> missing;
+  for (const Missing& one : missing_) missing.push_back(&one);
+  sort_list(missing, [](const Missing* a, const Missing* b) { return send_order(a->key) < send_order(b->key); });
+  std::vector<std::uint32_t> order(items_.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  sort_list(order,
+            [this](std::uint32_t a, std::uint32_t b) { return send_order(items_[a].key) < send_order(items_[b].key); });
+
+  std::set<StreamId> cut;
+  std::set<std::uint32_t> held;  // entities of what was left behind
+  std::vector<bool> leaves(items_.size());
+  std::size_t left = 0;
+  auto next = missing.begin();
+  for (const std::uint32_t i : order) {
+    const Planned& item = items_[i];
+    for (; next != missing.end() && send_order((*next)->key) < send_order(item.key); ++next) {
+      const StreamId stream = (*next)->key.stream;
+      if (!skipped_->contains(stream) && !blocked_.contains(stream))
+        held.insert((*next)->entities.begin(), (*next)->entities.end());
+    }
+    const bool waits =
+        ordered(item.stream().lane) && std::any_of(item.head.entities.begin(), item.head.entities.end(),
+                                                   [&held](std::uint32_t entity) { return held.contains(entity); });
+    if (!waits && !cut.contains(item.stream())) continue;
+    cut.insert(item.stream());
+    if (ordered(item.stream().lane)) held.insert(item.head.entities.begin(), item.head.entities.end());
+    leaves[i] = true;
+    ++left;
+  }
+  if (left == 0 || left == items_.size()) return;
+  std::vector<Planned> kept;
+  for (std::size_t i = 0; i < items_.size(); ++i)
+    if (!leaves[i]) kept.push_back(std::move(items_[i]));
+  items_ = std::move(kept);
 }
 
 void PushPlan::write(SyncRequest& request) const {

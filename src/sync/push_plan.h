@@ -8,7 +8,9 @@
 //
 // Asks for records with `next` and takes them with `feed`; holds no other state than one plan. A segment that shares an
 // entity with an earlier one of another stream pulls that lane's prefix into the request (priority inheritance); numbers
-// never change. Where the prefix does not fit the request declares the dependency and the server defers.
+// never change. Urgent lanes leave half of the request to such prefixes. Where a prefix still does not fit, what waits for
+// it stays for a later request; where it cannot come at all (its stream is parked), the request declares the dependency
+// and the server defers.
 #pragma once
 
 #include <array>
@@ -91,12 +93,15 @@ class PushPlan {
   void take_damaged(const queue::SegmentKey& key, Bytes record_key, Chain& chain);
   void resolve_damage(StreamId stream, Sequence first, RollingHash before);
   void resolve_at_end(std::uint32_t lane);
-  [[nodiscard]] bool full() const;  // enough for one request
-  [[nodiscard]] bool stuffed() const;  // not one more item fits, whatever asks for it
+  [[nodiscard]] bool full(std::uint32_t lane) const;  // enough of this lane for one request
+  // Whether 1/`share` of a request is taken; with 1, not one more item fits, whatever asks for it.
+  [[nodiscard]] bool stuffed(std::uint32_t share = 1) const;
   [[nodiscard]] bool lane_wants_more(std::uint32_t lane) const;
   void begin_deps();
   void feed_deps(const std::vector<queue::Put>& records);
   void finish_deps();
+  [[nodiscard]] bool promote_missing();
+  void leave_dependents();
   Chain& chain(StreamId stream);
 
   const Remembered* remembered_;

@@ -67,7 +67,6 @@ BOOST_AUTO_TEST_CASE(a_long_prefix_is_cut_at_the_limits_of_a_request) {
   device.run(60'000);
   BOOST_TEST(server.refused == 0U);
   BOOST_REQUIRE_EQUAL(server.effects.size(), 1'501U);
-  BOOST_TEST(std::erase(server.effects, "step/1500") == 1U);  // this server keeps nothing back
   for (std::size_t i = 0; i < server.effects.size(); ++i)
     BOOST_REQUIRE_EQUAL(server.effects[i], "step/" + std::to_string(i));
 }
