@@ -10,8 +10,11 @@
 import { sameBytes, toHex } from "../core/bytes.ts";
 import { failure, numberOf, OfflineSyncError } from "../core/errors.ts";
 import { formatEventId, type Position } from "../core/events.ts";
+import type { Caller } from "./auth.ts";
+import { checkOwner } from "./context.ts";
 import type { Handlers, Subject } from "./handlers.ts";
 import type { Logger } from "./log.ts";
+import type { Load } from "./operations/load.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
 import type { OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites } from "./session.ts";
 import { Kind, VoidReason } from "./session.ts";
@@ -26,6 +29,7 @@ export interface SyncOptions {
   /** Everything committed before this time is covered by a backup. */
   readonly horizon: () => number;
   readonly credit: number;
+  readonly load: Load;
   readonly log: Logger;
 }
 
@@ -53,12 +57,15 @@ export const RETRY_FIRST_MS = 1_000;
  */
 export async function exchange(
   options: SyncOptions,
-  subject: Subject,
+  subject: Caller,
   request: Uint8Array,
   device?: Uint8Array,
 ): Promise<Exchange> {
   const session = open(options, request);
   try {
+    if (subject.device && !sameBytes(subject.device, session.device))
+      throw failure("unknown_device", "there is no such device");
+    options.load.admit(laneOf(session));
     if (device && !sameBytes(device, session.device)) throw failure("unknown_device", "the frame is another device's");
     const answered = await answerFromSnapshot(options, subject, session);
     if (answered) return answered;
@@ -72,6 +79,13 @@ export async function exchange(
     session.close();
   }
 }
+
+// A request is as urgent as its most urgent stream. One that only asks is let in with the urgent ones: it costs little, and
+// what it learns ends work.
+const laneOf = ({ needs }: ServerSession): number =>
+  needs.some(({ stored, hashesAt }) => hashesAt.some((seq) => seq !== stored))
+    ? Math.min(...needs.map(({ stream }) => stream.lane))
+    : 0;
 
 // To whoever asks, bytes that are no request are malformed; that they are not ours either matters only in answers.
 function open({ openSession }: SyncOptions, request: Uint8Array): ServerSession {
@@ -87,7 +101,7 @@ function open({ openSession }: SyncOptions, request: Uint8Array): ServerSession 
 // A request that brings nothing new needs no lock and no commit: pulls, and pushes that were answered before.
 async function answerFromSnapshot(
   options: SyncOptions,
-  subject: Subject,
+  subject: Caller,
   session: ServerSession,
 ): Promise<Exchange | undefined> {
   // Every segment and void makes the core ask for the hash at its end.
@@ -105,7 +119,7 @@ async function answerFromSnapshot(
 
 function writeExchange(
   options: SyncOptions,
-  subject: Subject,
+  subject: Caller,
   session: ServerSession,
   careful: boolean,
 ): Promise<Exchange> {
@@ -123,8 +137,8 @@ function writeExchange(
   });
 }
 
-/** The device's row, locked; made at first contact. Rejects with `unknown_device` or `forbidden`. */
-export async function lockDevice(tx: Writes, subject: Subject, device: Uint8Array, now: number): Promise<DeviceRecord> {
+/** The device's row, locked; made at first contact. Rejects as `checkOwner` throws, and with `erased`. */
+export async function lockDevice(tx: Writes, subject: Caller, device: Uint8Array, now: number): Promise<DeviceRecord> {
   let record = await tx.device(subject.tenant, device, true);
   if (!record) {
     const made = await tx.bindDevice(subject.tenant, device, subject.principal, now);
@@ -137,11 +151,6 @@ export async function lockDevice(tx: Writes, subject: Subject, device: Uint8Arra
   if (!record) throw new LostRace();
   checkOwner(record, subject);
   return record;
-}
-
-function checkOwner(device: DeviceRecord, { principal }: Subject): void {
-  if (device.principal !== principal) throw failure("unknown_device", "there is no such device");
-  if (device.revokedAt !== null) throw failure("forbidden", "the device is revoked");
 }
 
 async function plan(reads: Reads, { tenant }: Subject, session: ServerSession, device: DeviceRecord): Promise<void> {
@@ -328,10 +337,10 @@ const counts = (verdicts: readonly Verdict[]): Pick<Exchange, "applied" | "rejec
   };
 };
 
-const context = ({ store, now, horizon, credit }: SyncOptions) => ({
+const context = ({ store, now, horizon, credit, load }: SyncOptions) => ({
   incarnation: store.incarnation,
   serverTime: now(),
   horizon: horizon(),
-  credit,
+  credit: load.credit(credit),
   retryAfterMs: 0,
 });

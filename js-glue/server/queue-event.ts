@@ -9,7 +9,8 @@
 import { createHash } from "node:crypto";
 import { asFailure, failure } from "../core/errors.ts";
 import { formatEventId, type Position } from "../core/events.ts";
-import type { Handlers, Subject } from "./handlers.ts";
+import type { Caller } from "./auth.ts";
+import type { Handlers } from "./handlers.ts";
 import { deadLetterRow, lockDevice, RETRY_FIRST_MS, WAIT_LOOK_MS } from "./push.ts";
 import { type Runnable, runEvent, type Verdict } from "./run-event.ts";
 import type { Incarnation } from "./session.ts";
@@ -56,7 +57,7 @@ const CLOCK_COUNTER_BITS = 16n;
  * Stores and runs one event. Rejects with `unknown_device`, `gap` for a number out of line, `too_many_deferred`, the
  * checker's code for bad JSON, and as the database does.
  */
-export async function queueEvent(options: QueueOptions, subject: Subject, event: SingleEvent): Promise<Queued> {
+export async function queueEvent(options: QueueOptions, subject: Caller, event: SingleEvent): Promise<Queued> {
   options.checkJson(event.json);
   return options.store.write(async (tx) => {
     const now = options.now();

@@ -6,7 +6,9 @@
 import { createHash } from "node:crypto";
 import { failure } from "../../core/errors.ts";
 import postgres001 from "../migrations/postgres/001-foundation.sql";
+import postgres002 from "../migrations/postgres/002-operations.sql";
 import sqlite001 from "../migrations/sqlite/001-foundation.sql";
+import sqlite002 from "../migrations/sqlite/002-operations.sql";
 import type { Connection, Database } from "./database.ts";
 import { int, text } from "./rows.ts";
 
@@ -18,6 +20,7 @@ interface Migration {
 
 const MIGRATIONS: readonly Migration[] = [
   { id: 1, name: "foundation", sql: { sqlite: sqlite001, postgres: postgres001 } },
+  { id: 2, name: "operations", sql: { sqlite: sqlite002, postgres: postgres002 } },
 ];
 
 /** The level this build needs at least; a database may be ahead of it, never behind. */

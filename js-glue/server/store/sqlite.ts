@@ -128,6 +128,7 @@ export class SqliteDatabase implements Database {
   readonly #writer: SqliteConnection;
   readonly #reader: SqliteConnection | undefined;
   readonly #path: string;
+  #waiting = 0;
   #writing: Promise<unknown> = Promise.resolve();
   #reading: Promise<unknown> = Promise.resolve();
 
@@ -156,7 +157,11 @@ export class SqliteDatabase implements Database {
   }
 
   transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    const turn = this.#writing.then(() => within(this.#writer, "BEGIN IMMEDIATE", work));
+    this.#waiting++;
+    const turn = this.#writing.then(() => {
+      this.#waiting--;
+      return within(this.#writer, "BEGIN IMMEDIATE", work);
+    });
     this.#writing = turn.catch(ignored);
     return turn;
   }
@@ -177,6 +182,10 @@ export class SqliteDatabase implements Database {
     return /SQLITE_(IOERR|FULL|CORRUPT|NOTADB|CANTOPEN|READONLY|NOMEM)|disk I\/O error|database or disk is full|malformed|unable to open|readonly database|not open/.test(
       messageOf(error),
     );
+  }
+
+  pressure(): { readonly waiting: number; readonly max: number } {
+    return { waiting: this.#waiting, max: 1 };
   }
 
   async identity(): Promise<string> {
