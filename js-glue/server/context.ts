@@ -7,7 +7,9 @@ import type { Handlers } from "./handlers.ts";
 import { HttpProblem } from "./http/problem.ts";
 import type { DeviceTokens } from "./identity/device-token.ts";
 import type { Logger } from "./log.ts";
+import type { Insight } from "./operations/insight.ts";
 import type { Load } from "./operations/load.ts";
+import type { Maintenance } from "./operations/maintenance.ts";
 import type { Metrics } from "./operations/metrics.ts";
 import type { OpenSession } from "./session.ts";
 import type { DeviceRecord, Reads, Store } from "./store/store.ts";
@@ -16,6 +18,8 @@ export interface Server {
   readonly store: Store;
   readonly metrics: Metrics;
   readonly load: Load;
+  readonly insight: Insight;
+  readonly maintenance: Maintenance;
   readonly deviceTokens: DeviceTokens;
   readonly syncIntervalMs: number;
   readonly apiKeys: ApiKeys;

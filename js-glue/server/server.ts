@@ -29,13 +29,17 @@ import { type JwtOptions, jwtAuth } from "./identity/jwt.ts";
 import { subjectRates } from "./identity/rates.ts";
 import { Signatures } from "./identity/signature.ts";
 import { createLogger, errorFields, type Logger } from "./log.ts";
+import { runErasures } from "./operations/erasure.ts";
+import { Insight } from "./operations/insight.ts";
 import { Load } from "./operations/load.ts";
+import { Maintenance } from "./operations/maintenance.ts";
 import { Metrics } from "./operations/metrics.ts";
 import type { Queued } from "./queue-event.ts";
 import { Releases } from "./releases.ts";
 import { type Registration, registerDevice, registration } from "./routes/device.ts";
 import { type QueuedEventBody, queuedEvent, queueOne } from "./routes/events.ts";
 import { allRoutes } from "./routes/table.ts";
+import { storedFigures } from "./store/figures.ts";
 import { openStore } from "./store/sql-store.ts";
 import type { Store } from "./store/store.ts";
 
@@ -69,6 +73,12 @@ export interface SyncServerOptions {
   /** This database was restored from a backup: clients compare what they have. */
   readonly restored?: boolean;
   readonly connectionsMax?: number;
+  /** How often maintenance runs, in milliseconds; 0 = never by itself. Default a day. */
+  readonly cleanupIntervalMs?: number;
+  /** Days that applied events are kept; 0, the default = for ever. */
+  readonly retentionDays?: number;
+  /** Where maintenance puts copies of an SQLite database. Default: it makes none. */
+  readonly backupFolder?: string;
   readonly log?: Logger;
   readonly now?: () => number;
 }
@@ -82,6 +92,7 @@ export interface SyncServer {
   readonly routes: readonly Route[];
   readonly metrics: Metrics;
   readonly load: Load;
+  readonly maintenance: Maintenance;
   /** What happens with events of this type; "*" = of every type without a handler. */
   on(type: string, handler: Handler): void;
   createApiKey(
@@ -130,10 +141,25 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   const keys: ApiKeys = options.auth ? { authenticate: options.auth, forget: () => undefined } : apiKeys(store, now);
   const ways = [keys.authenticate, deviceTokens.authenticate];
   if (options.jwt) ways.push(await jwtAuth(options.jwt, now));
+  const insight = new Insight(store, now);
+  const maintenance = new Maintenance({
+    store,
+    insight,
+    metrics,
+    now,
+    log,
+    cleanupIntervalMs: options.cleanupIntervalMs ?? DAY_MS,
+    retentionDays: options.retentionDays ?? 0,
+    backupFolder: options.backupFolder,
+    jobs: () => runErasures(store, now),
+  });
+  metrics.readFrom(() => store.read(({ connection }) => storedFigures(connection, now())));
   const server: Server = {
     store,
     metrics,
     load,
+    insight,
+    maintenance,
     deviceTokens,
     apiKeys: keys,
     syncIntervalMs: options.syncIntervalMs ?? 30_000,
@@ -142,7 +168,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     checkJson: (json) => core.checkJson(json),
     entityHash: (entity) => core.entityHash(entity),
     now,
-    horizon: options.horizon ?? (() => now() - DAY_MS),
+    horizon: options.horizon ?? (() => maintenance.backedUpTo || now() - DAY_MS),
     credit: options.credit ?? 1_000,
     log,
     draining: () => draining,
@@ -181,6 +207,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     routes,
     metrics,
     load,
+    maintenance,
     on: (type, handler) => handlers.on(type, handler),
     async createApiKey(subject, given) {
       const { key, record }: MintedKey = mintApiKey(subject, given?.scopes ?? ["sync"], given?.name ?? "");
@@ -204,6 +231,8 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
       draining = true;
       load.close();
       await releases.close();
+      await maintenance.close();
+      await insight.flush().catch((error: unknown) => log.warn(errorFields(error), "statistics were not written"));
       await store.close();
     },
   };

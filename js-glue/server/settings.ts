@@ -32,6 +32,8 @@ const schema = z
     OFFLINE_AI_MAX_CACHE_SIZE_MB: whole(500, 1_000_000),
     /** Days that applied events are kept; 0 = for ever. */
     OFFLINE_AI_RETENTION_DAYS: whole(0, 100_000),
+    /** Where maintenance puts copies of an SQLite database. */
+    OFFLINE_AI_BACKUP_FOLDER: text,
     /** Events a minute and subject; 0 = no limit. */
     OFFLINE_AI_RATE_EVENTS_PER_MINUTE: whole(600_000),
     /** How long one request may take to arrive, in milliseconds. */
@@ -76,6 +78,9 @@ export function serverOptions(settings: Settings): Partial<StandaloneOptions> {
     syncIntervalMs: settings.OFFLINE_AI_SYNC_INTERVAL,
     rateEventsPerMinute: settings.OFFLINE_AI_RATE_EVENTS_PER_MINUTE,
     requestTimeoutMs: settings.OFFLINE_AI_REQUEST_TIMEOUT,
+    cleanupIntervalMs: settings.OFFLINE_AI_CLEANUP_INTERVAL,
+    retentionDays: settings.OFFLINE_AI_RETENTION_DAYS,
+    ...(settings.OFFLINE_AI_BACKUP_FOLDER === undefined ? {} : { backupFolder: settings.OFFLINE_AI_BACKUP_FOLDER }),
     connectionsMax: settings.OFFLINE_AI_CONNECTIONS_MAX,
     ...(settings.OFFLINE_AI_ROW_SECURITY ? { rowSecurity: settings.OFFLINE_AI_ROW_SECURITY === "on" } : {}),
     ...(jwks === undefined

@@ -9,7 +9,7 @@ const peak_mb_max = 700;
 export const claim = {
   name: "server.hostile",
   title: "Hostile input is refused by name while a well-behaved client is served, in bounded memory",
-  bar: `0 answers of 5xx, 0 refusals without a code, 0 hostile requests that pass, slow senders let go; the process stays the same one, below ${peak_mb_max} MB; every event of the well-behaved client is there`,
+  bar: `0 answers of 5xx but the named 503 of shedding, 0 refusals without a code, 0 hostile requests that pass, slow senders let go; the process stays the same one, below ${peak_mb_max} MB; every event of the well-behaved client is there`,
   needs: ["build"],
   test: true,
   async run({ quick, log }) {

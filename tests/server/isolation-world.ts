@@ -176,6 +176,8 @@ export class World {
   // Features whose routes are not called here still have tables; a row of each gets a mark to look for.
   async #fillTables(): Promise<void> {
     for (const { name, columns } of this.tables) {
+      // The chain's head and open jobs mean something: made-up ones would be believed.
+      if (name === "audit_head" || name === "privacy_job") continue;
       const [row] = await this.query(`SELECT count(*) AS n FROM ${name} WHERE tenant_id = $1`, [VICTIM]);
       if (Number(row?.["n"]) > 0) continue;
       const values = columns.map(({ name: column, type }) => this.#valueFor(name, column, type));

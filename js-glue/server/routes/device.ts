@@ -54,7 +54,7 @@ export async function registerDevice(server: Server, identity: Identity, body: R
   if (body.publicKey !== undefined) readPublicKey(body.publicKey);
   const capabilities = capabilitiesText(body.capabilities);
   const credential = await server.store.write(async (tx) => {
-    const record = await lockDevice(tx, onBehalfOf(identity, device), device, server.now());
+    const record = await lockDevice(tx, onBehalfOf(identity, device), device, server);
     if (body.publicKey !== undefined && record.publicKey !== null && body.publicKey !== record.publicKey)
       throw failure("forbidden", "the device has a key; auth/device/rotate changes it");
     await tx.describeDevice(identity.tenant, device, { ...body, capabilities });

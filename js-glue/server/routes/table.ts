@@ -8,6 +8,8 @@ import { deviceRoutes } from "./device.ts";
 import { eventRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
 import { metaRoutes } from "./meta.ts";
+import { operationRoutes } from "./operations.ts";
+import { privacyRoutes } from "./privacy.ts";
 import { syncRoutes } from "./sync.ts";
 
 export function allRoutes(server: Server): readonly Route[] {
@@ -18,6 +20,8 @@ export function allRoutes(server: Server): readonly Route[] {
     ...deadLetterRoutes(server),
     ...authRoutes(server),
     ...healthRoutes(server),
+    ...operationRoutes(server),
+    ...privacyRoutes(server),
   ];
   // The document describes itself, too, so it reads the list when it is asked.
   routes.push(...metaRoutes(() => routes));

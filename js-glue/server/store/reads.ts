@@ -40,7 +40,7 @@ const Tag = { mark: 0, hash: 1, verdict: 2, void: 3 } as const;
 
 export class SqlReads implements Reads {
   readonly connection: Connection;
-  protected readonly dialect: Dialect;
+  readonly dialect: Dialect;
   readonly #streams: Batch;
   readonly #positions: Batch;
 

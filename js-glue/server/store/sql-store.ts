@@ -79,6 +79,10 @@ class SqlStore implements Store {
     return this.#database.pressure();
   }
 
+  backUp(folder: string, at: number): Promise<string | undefined> {
+    return this.#database instanceof SqliteDatabase ? this.#database.backUp(folder, at) : Promise.resolve(undefined);
+  }
+
   read<T>(work: (reads: Reads) => Promise<T>): Promise<T> {
     const { dialect } = this.#database;
     return this.#database.snapshot((connection) => work(new SqlReads(connection, dialect)));

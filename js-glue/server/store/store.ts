@@ -17,7 +17,7 @@ import type {
   StreamWrite,
   VoidWrite,
 } from "../session.ts";
-import type { Connection } from "./database.ts";
+import type { Connection, Dialect } from "./database.ts";
 
 export interface DeviceRecord {
   readonly device: Uint8Array;
@@ -126,6 +126,7 @@ export interface EventCounts {
 
 export interface Reads {
   readonly connection: Connection;
+  readonly dialect: Dialect;
   /** Read-only unless `lock`: then nobody else changes this device until the transaction ends. */
   device(tenant: string, device: Uint8Array, lock?: boolean): Promise<DeviceRecord | undefined>;
   /** In order of their ids, those behind `after`; of one principal, or of all when undefined. */
@@ -234,6 +235,8 @@ export interface Store {
   /** True for trouble with the database itself: answer 503, nothing happened or nobody knows. */
   isTrouble(error: unknown): boolean;
   isRace(error: unknown): boolean;
+  /** Writes a copy named after the time into the folder and returns its file; undefined where the database has its own ways. */
+  backUp(folder: string, at: number): Promise<string | undefined>;
   /** Callers waiting for their turn, and how many are served at once. */
   pressure(): { readonly waiting: number; readonly max: number };
   readonly kind: "sqlite" | "postgres";
