@@ -4,13 +4,10 @@
 #include <vector>
 
 #include "tools/io.h"
+#include "tools/merge_tool.h"
 #include "tools/predict_tool.h"
 #include "tools/segment_tool.h"
 #include "wire/json_check.h"
-#if __has_include("tools/merge_tool.h")
-#include "tools/merge_tool.h"
-#define OAS_HAS_MERGE 1
-#endif
 
 namespace {
 
@@ -56,9 +53,7 @@ int main(int argc, char** argv) {
   if (arguments[0] == "segment") return tools::segment(rest);
   if (arguments[0] == "predict") return tools::predict(rest);
   if (arguments[0] == "errors" && rest.empty()) return errors();
-#ifdef OAS_HAS_MERGE
   if (arguments[0] == "merge") return tools::merge(rest);
-#endif
   write_text(kUsage, stderr);
   return 2;
 }

@@ -1,0 +1,91 @@
+#include "merge/identity.h"
+
+#include <algorithm>
+#include <array>
+
+#include "merge/path.h"
+#include "merge/position.h"
+
+namespace oas::merge {
+namespace {
+
+constexpr std::array<std::string_view, 4> kKeyNames{"id", "_id", "uuid", "key"};
+
+bool all_distinct(std::vector<const Value*> values) {
+  const auto by_hash = [](const Value* a, const Value* b) { return a->hash() < b->hash(); };
+  std::sort(values.begin(), values.end(), by_hash);
+  // Two different scalars with one hash count as equal here; the array is then merely a sequence.
+  return std::adjacent_find(values.begin(), values.end(),
+                            [](const Value* a, const Value* b) { return a->hash() == b->hash(); }) == values.end();
+}
+
+bool is_key(const std::vector<Value>& items, std::string_view name) {
+  std::vector<const Value*> keys;
+  keys.reserve(items.size());
+  for (const Value& item : items) {
+    const Value* key = key_value(item, name);
+    if (key == nullptr) return false;
+    keys.push_back(key);
+  }
+  return all_distinct(std::move(keys));
+}
+
+bool is_set(const std::vector<Value>& items) {
+  std::vector<const Value*> scalars;
+  scalars.reserve(items.size());
+  for (const Value& item : items) {
+    if (item.is_container()) return false;
+    scalars.push_back(&item);
+  }
+  return all_distinct(std::move(scalars));
+}
+
+}  // namespace
+
+const Value* key_value(const Value& element, std::string_view key) {
+  const Value* value = element.find(key);
+  if (value == nullptr || value->is_container() || value->kind() == Value::Kind::kNull) return nullptr;
+  return value;
+}
+
+ListShape shape_of(const std::vector<Value>& items, std::string_view declared_key) {
+  if (items.empty()) return {};
+  if (!declared_key.empty() && is_key(items, declared_key)) return {ListKind::kKeyed, std::string(declared_key)};
+  if (items.front().is_object()) {
+    for (const std::string_view name : kKeyNames) {
+      if (is_key(items, name)) return {ListKind::kKeyed, std::string(name)};
+    }
+  }
+  return {is_set(items) ? ListKind::kSet : ListKind::kSequence, {}};
+}
+
+std::vector<Identity> derive_identities(const std::vector<Value>& items, std::string_view declared_key) {
+  const ListShape shape = shape_of(items, declared_key);
+  std::vector<Identity> out(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) out[i].pos = literal_position(i, items.size());
+  if (shape.kind == ListKind::kKeyed) {
+    for (std::size_t i = 0; i < items.size(); ++i) out[i].id = key_step(*key_value(items[i], shape.key));
+    return out;
+  }
+  if (shape.kind == ListKind::kSet) {
+    for (std::size_t i = 0; i < items.size(); ++i) out[i].id = scalar_step(items[i]);
+    return out;
+  }
+  std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  order.reserve(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) order.emplace_back(items[i].hash(), i);
+  std::sort(order.begin(), order.end());
+  std::uint64_t occurrence = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    occurrence = i > 0 && order[i].first == order[i - 1].first ? occurrence + 1 : 0;
+    out[order[i].second].id = content_step(order[i].first, occurrence);
+  }
+  return out;
+}
+
+std::vector<Identity> identities_of(const Value& array, std::string_view declared_key) {
+  if (!array.identities().empty()) return array.identities();
+  return derive_identities(array.items(), declared_key);
+}
+
+}  // namespace oas::merge

@@ -1,0 +1,54 @@
+#include "merge/three_way.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "merge/codec.h"
+#include "merge/delta.h"
+#include "merge/diff.h"
+
+namespace oas::merge {
+namespace {
+
+Epoch epoch_of(const std::optional<Value>& side) {
+  return {side ? hash_mix(0x73696465ULL, side->hash()) : hash64({}, 1)};
+}
+
+Delta edit(const std::optional<Value>& base, const std::optional<Value>& side, const Rules& rules, bool later) {
+  return put({base, {}}, side, rules, {.epoch = epoch_of(side), .first_n = 1, .hlc = hlc_at({later ? 2 : 1})});
+}
+
+void stamp(Delta& delta, std::uint64_t change) {
+  if (delta.ops.empty()) return;
+  const Dot& first = delta.ops.front().op.dot;
+  const Dot& last = delta.ops.back().op.dot;
+  delta.stamps.push_back({{first.epoch, first.n, last.n}, {{Millis{1}, 1}, change, Millis{1}}});
+}
+
+}  // namespace
+
+Result<ThreeWay> merge_three_way(const std::optional<Value>& base, const std::optional<Value>& ours,
+                                 const std::optional<Value>& theirs, const ThreeWayOptions& options) {
+  Delta mine = edit(base, ours, options.rules, options.later == 1);
+  Delta other = edit(base, theirs, options.rules, options.later == 2);
+  if (options.first_at_server != 0) {
+    stamp(mine, options.first_at_server == 1 ? 1 : 2);
+    stamp(other, options.first_at_server == 1 ? 2 : 1);
+  }
+  const Bytes from_mine = encode_delta(mine);
+  const Bytes from_other = encode_delta(other);
+  State left(base);
+  State right(base);
+  OAS_CHECK(left.join(std::move(mine)));
+  OAS_CHECK(right.join(std::move(other)));
+  OAS_TRY(Delta arrived_left, decode_delta(from_other));
+  OAS_TRY(Delta arrived_right, decode_delta(from_mine));
+  OAS_CHECK(left.join(std::move(arrived_left)));
+  OAS_CHECK(right.join(std::move(arrived_right)));
+  ThreeWay out{.shown = show(left, options.rules, options.show),
+               .state = encode_state(left),
+               .delta_bytes = from_mine.size() + from_other.size()};
+  OAS_ASSERT(out.state == encode_state(right));
+  return out;
+}
+
+}  // namespace oas::merge

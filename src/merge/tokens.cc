@@ -1,0 +1,112 @@
+#include "merge/tokens.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "merge/lcs.h"
+#include "merge/limits.h"
+
+namespace oas::merge {
+namespace {
+
+enum class Class : std::uint8_t { kSpace, kWord, kMark };
+
+Class class_of(char c) {
+  const auto u = static_cast<std::uint8_t>(c);
+  if (u == ' ' || (u >= 9 && u <= 13)) return Class::kSpace;
+  const bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || u >= 0x80;
+  return word ? Class::kWord : Class::kMark;
+}
+
+std::vector<std::string_view> tokens_of(std::string_view text) {
+  std::vector<std::string_view> tokens;
+  for (std::size_t start = 0; start < text.size();) {
+    const Class kind = class_of(text[start]);
+    std::size_t end = start + 1;
+    while (kind != Class::kMark && end < text.size() && class_of(text[end]) == kind) ++end;
+    tokens.push_back(text.substr(start, end - start));
+    start = end;
+  }
+  return tokens;
+}
+
+// Tokens [from, to) of the base become `text`.
+struct Edit {
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+  std::string text;
+  friend bool operator==(const Edit&, const Edit&) = default;
+};
+
+using Labels = std::map<std::string_view, std::uint32_t>;
+
+std::vector<std::uint32_t> label(const std::vector<std::string_view>& tokens, Labels& labels) {
+  std::vector<std::uint32_t> out;
+  out.reserve(tokens.size());
+  for (const std::string_view token : tokens) {
+    out.push_back(labels.try_emplace(token, static_cast<std::uint32_t>(labels.size())).first->second);
+  }
+  return out;
+}
+
+std::vector<Edit> edits_between(const std::vector<std::string_view>& base, const std::vector<std::string_view>& next) {
+  Labels labels;
+  const auto base_labels = label(base, labels);
+  const auto next_labels = label(next, labels);
+  auto pairs = longest_common(base_labels, next_labels);
+  pairs.emplace_back(static_cast<std::uint32_t>(base.size()), static_cast<std::uint32_t>(next.size()));
+  std::vector<Edit> edits;
+  std::uint32_t i = 0;
+  std::uint32_t j = 0;
+  for (const auto& [base_at, next_at] : pairs) {
+    if (i < base_at || j < next_at) {
+      Edit edit{.from = i, .to = base_at, .text = {}};
+      for (; j < next_at; ++j) edit.text += next[j];
+      edits.push_back(std::move(edit));
+    }
+    i = base_at + 1;
+    j = next_at + 1;
+  }
+  return edits;
+}
+
+// Two edits that touch without sharing a token still merge, except where both insert at one point.
+bool collide(const Edit& a, const Edit& b) {
+  if (a.from == a.to && b.from == b.to) return a.from == b.from;
+  if (a.from == a.to) return b.from < a.from && a.from < b.to;
+  if (b.from == b.to) return a.from < b.from && b.from < a.to;
+  return a.from < b.to && b.from < a.to;
+}
+
+}  // namespace
+
+std::optional<std::string> merge_tokens(std::string_view base, std::string_view a, std::string_view b) {
+  const auto base_tokens = tokens_of(base);
+  const auto a_tokens = tokens_of(a);
+  const auto b_tokens = tokens_of(b);
+  if (std::max({base_tokens.size(), a_tokens.size(), b_tokens.size()}) > kTokensMax) return std::nullopt;
+  std::vector<Edit> edits = edits_between(base_tokens, a_tokens);
+  const std::size_t own = edits.size();
+  for (Edit& edit : edits_between(base_tokens, b_tokens)) {
+    const auto mine = edits.begin() + static_cast<std::ptrdiff_t>(own);
+    if (std::find(edits.begin(), mine, edit) != mine) continue;  // both sides did the same here
+    const auto collides = [&edit](const Edit& other) { return collide(edit, other); };
+    if (std::any_of(edits.begin(), mine, collides)) return std::nullopt;
+    edits.push_back(std::move(edit));
+  }
+  std::sort(edits.begin(), edits.end(), [](const Edit& x, const Edit& y) {
+    return x.from != y.from ? x.from < y.from : x.to != y.to ? x.to < y.to : x.text < y.text;
+  });
+  std::string out;
+  std::uint32_t at = 0;
+  for (const Edit& edit : edits) {
+    for (; at < edit.from; ++at) out += base_tokens[at];
+    out += edit.text;
+    at = edit.to;
+  }
+  for (; at < base_tokens.size(); ++at) out += base_tokens[at];
+  return out;
+}
+
+}  // namespace oas::merge
