@@ -141,9 +141,13 @@ struct Engine::Impl {
     prng.emplace(start.seed);
     outbox.emplace(start.epoch, start.next);
     session.emplace(start.device, start.epoch, *prng);
-    // Our own epoch may have a past: journal records, or totals written before a trap.
-    Bytes key = queue::epoch_key(start.epoch);
-    load(Reader::kTotals, {key, queue::after_key(key)}, 1);
+    load_totals({'m', 'e'});
+  }
+
+  // Our own epoch may have a past: journal records, or totals written before a trap. And our clock starts above the
+  // greatest one that any context of this device has stored, whatever the wall clock says meanwhile.
+  void load_totals(Bytes from) {
+    load(Reader::kTotals, {std::move(from), queue::after_prefix({'m', 'e'})}, kLoadRecordsMax);
   }
 
   void take(Enqueue& enqueue) {
@@ -203,8 +207,16 @@ struct Engine::Impl {
   }
 
   void on_totals(const std::vector<Put>& records) {
-    if (!records.empty())
-      if (const auto totals = queue::read_record<queue::EpochTotals>(records[0].value)) own_totals = *totals;
+    for (const Put& record : records) {
+      const auto totals = queue::read_record<queue::EpochTotals>(record.value);
+      if (!totals) continue;
+      if (record.key == queue::epoch_key(options.epoch)) own_totals = *totals;
+      if (!OAS_MUTANT(kHlcFromWallAtStart)) outbox->observe(totals->hlc);
+    }
+    if (records.size() == kLoadRecordsMax) {
+      load_totals(queue::after_key(records.back().key));
+      return;
+    }
     Bytes from = queue::journal_key(options.epoch, 0);
     load(Reader::kJournal, {from, queue::after_key(queue::journal_key(options.epoch, 0xFFFFFFFF))}, kLoadRecordsMax);
   }
@@ -259,6 +271,7 @@ struct Engine::Impl {
     switch (whose) {
       case Owner::kOutbox: {
         for (const queue::AcceptedRun& run : outbox->stored()) {
+          if (OAS_MUTANT(kAckBeforeCommit)) break;
           deliver(Accepted{run.first_command, run.count, run.first});
           for (std::uint32_t i = 0; i < run.count && !retries.empty(); ++i) retries.erase(run.first_command + i);
         }
@@ -279,6 +292,13 @@ struct Engine::Impl {
 
   void take(PersistFailed& failed) {
     if (owner == Owner::kNone || failed.tx != in_flight.tx) return;
+    if (OAS_MUTANT(kAbortIgnored) && owner == Owner::kOutbox) {
+      Persisted taken_for{failed.tx};
+      take(taken_for);
+      return;
+    }
+    if (OAS_MUTANT(kUnknownTakenForAbort) && failed.kind == PersistFailed::Kind::kUnknown)
+      failed.kind = PersistFailed::Kind::kAborted;
     const bool aborted = failed.kind == PersistFailed::Kind::kAborted;
     unknown |= failed.kind == PersistFailed::Kind::kUnknown;
     if (failed.kind == PersistFailed::Kind::kUnknown || (unknown && aborted)) {
@@ -520,7 +540,7 @@ struct Engine::Impl {
       refuse(command.command, event.error());
       return;
     }
-    event->replaces = *id;
+    if (!OAS_MUTANT(kRetryWithoutReplaces)) event->replaces = *id;
     Bytes canonical;
     wire::Writer writer(canonical);
     wire::write_event(writer, *event);
@@ -560,9 +580,8 @@ struct Engine::Impl {
     if (!ready) {
       if (started && loads.empty() && replay_at.value != 0 && now.mono >= replay_at) {
         replay_at = {};
-        Bytes key = queue::epoch_key(options.epoch);
         own_totals = {};
-        load(Reader::kTotals, {key, queue::after_key(key)}, 1);
+        load_totals({'m', 'e'});
       }
       return;
     }
@@ -575,7 +594,11 @@ struct Engine::Impl {
         (void)command;
         transaction.erase(key);
       }
-      persist(Owner::kOutbox, std::move(transaction), durability);
+      persist(Owner::kOutbox, std::move(transaction),
+              OAS_MUTANT(kStrictOnRelaxedCommit) ? Durability::kDurable : durability);
+      if (OAS_MUTANT(kAckBeforeCommit))
+        for (const queue::AcceptedRun& run : outbox->forming())
+          deliver(Accepted{run.first_command, run.count, run.first});
     } else if (session_write) {
       outbox_turn = true;
       persist(Owner::kSession, *std::exchange(session_write, std::nullopt), options.durability);

@@ -61,6 +61,8 @@ class Outbox {
   // Gives numbers to what waits, up to the limits of one transaction, and adds the records to `transaction`.
   // Returns the durability the transaction needs. Pre: has_waiting() and not in_hand().
   Durability form(Millis wall, Transaction& transaction);
+  // The runs of the transaction in hand, which are not stored yet.
+  [[nodiscard]] const std::vector<AcceptedRun>& forming() const { return runs_; }
   // The transaction has ended well: the runs it covered.
   [[nodiscard]] std::vector<AcceptedRun> stored();
   // It was rolled back with a cause: the commands it covered are refused with `error`.

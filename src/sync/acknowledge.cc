@@ -64,6 +64,9 @@ class Acknowledger {
       out_.unknown.push_back(answer.stream);  // the server contradicts itself: it accepted what does not chain
       return;
     }
+    if (OAS_MUTANT(kPoisonBlocksHead) && std::any_of(answer.verdicts.begin(), answer.verdicts.end(),
+                                                     [](const Verdict& v) { return v.kind == VerdictKind::kRejected; }))
+      return;
     retire(answer, before, {upto, *own});
     if (upto < sent) out_.more = true;
   }
@@ -97,7 +100,7 @@ class Acknowledger {
     for (const Verdict& verdict : passed) {
       switch (verdict.kind) {
         case VerdictKind::kRejected:
-          ++mark.rejected;
+          if (!OAS_MUTANT(kDeadLetterUncounted)) ++mark.rejected;
           rejected.push_back(verdict.seq.value);
           break;
         case VerdictKind::kVoid: ++mark.voided; break;
@@ -111,7 +114,8 @@ class Acknowledger {
       }
     }
     for (const Planned& item : plan_.items())
-      if (item.stream() == answer.stream) retire_item(item, from, to.seq, deferred, rejected, passed);
+      if (item.stream() == answer.stream || (OAS_MUTANT(kCumulativeAck) && item.stream().epoch == answer.stream.epoch))
+        retire_item(item, from, to.seq, deferred, rejected, passed);
     out_.progress |= from <= to.seq;
     out_.marks[answer.stream] = mark;
     if (from > to.seq) return;
@@ -126,7 +130,7 @@ class Acknowledger {
     };
     if (!item.hole && std::any_of(rejected.begin(), rejected.end(), within)) put_dead_letters(item, verdicts);
     if (!item.hole) put_deferred(item, from, upto, deferred);
-    if (item.key.last > upto || item.record.empty()) return;
+    if ((item.key.last > upto && !OAS_MUTANT(kAckDeletesByKey)) || item.record.empty()) return;
     out_.transaction.erase(queue::pending_key(item.key));
     if (item.hole) return;
     if (!item.head.entities.empty()) out_.transaction.erase(queue::entities_key(item.key));

@@ -107,6 +107,7 @@ void ClientSession::renumber(StreamId stream, Sequence agreed) {
       totals.hash[lane] = builder->hash();
       totals.hlc = row->event.hlc;
     }
+    seal();  // where two lanes share an entity, segments were cut so that they do not overlap in time; so they stay
     const Result<queue::SegmentKey> key = queue::read_segment_key(record.key);
     answer_.transaction.expect_present(record.key);
     answer_.transaction.erase(record.key);

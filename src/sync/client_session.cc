@@ -126,7 +126,7 @@ void ClientSession::on_lease(Clocks now, const std::vector<queue::Put>& records)
       seen_lease_ = lease;
       seen_since_ = now.mono;
     }
-    if (now.mono.value - seen_since_.value < kLeaseStaleMs) {
+    if (now.mono.value - seen_since_.value < kLeaseStaleMs || OAS_MUTANT(kLeaseNeverStale)) {
       rest(SessionState::kFollow, reason_, {seen_since_.value + kLeaseStaleMs});
       return;
     }
@@ -158,7 +158,8 @@ void ClientSession::on_meta(Clocks now, const std::vector<queue::Put>& records) 
   known_ = remembered_;
   const queue::RetryState& retry = remembered_.retry.value;
   // A stored time lies at most the greatest delay ahead, whatever the clocks did since.
-  const std::int64_t left = std::min(retry.next_at.value - now.wall.value, kTransient.delay_max.value);
+  const std::int64_t wait = retry.next_at.value - now.wall.value;
+  const std::int64_t left = OAS_MUTANT(kRetryOnWallClock) ? wait : std::min(wait, kTransient.delay_max.value);
   if (retry.attempts > 0 && left > 0 && !wanted_ && !OAS_MUTANT(kBackoffNotObeyed)) {
     rest(SessionState::kWait, reason_ == ErrorCode{} ? ErrorCode::kServerBusy : reason_, {now.mono.value + left});
     return;
@@ -229,6 +230,7 @@ void ClientSession::planned(Clocks now) {
     for (const Damage& damage : plan_->damages()) {
       const Bytes key = queue::pending_key(damage.key);
       transaction.expect_present(key);
+      transaction.erase(queue::entities_key(damage.key));
       transaction.put(key, queue::write_record(queue::HoleRecord{.reason = static_cast<std::uint8_t>(VoidReason::kLost),
                                                                  .before = damage.before,
                                                                  .after = damage.after}));
@@ -353,7 +355,7 @@ void ClientSession::answered(Clocks now, std::uint16_t status, std::uint32_t ret
     on_refusal(now, info != nullptr && status == 200 ? info->http_status : status, retry_after_ms);
     return;
   }
-  if (OAS_MUTANT(kAnyAnswerIsSuccess)) {
+  if (OAS_MUTANT(kAnyAnswerIsSuccess) || (OAS_MUTANT(kUnauthorizedRetires) && status == 401)) {
     SyncReply made_up;
     for (const Planned& item : plan_->items())
       made_up.streams.push_back({item.stream(),

@@ -172,7 +172,11 @@ void PushPlan::take(queue::Put record) {
     stale_.push_back(std::move(record.key));
     return;
   }
-  if (skipped_->contains(stream) || blocked_.contains(stream)) return;
+  if (skipped_->contains(stream)) return;
+  if (blocked_.contains(stream)) {
+    follow_damage(*key, record.value);
+    return;
+  }
 
   Planned planned{.key = *key, .record = {}, .head = {}, .hole = {}};
   if (queue::is_hole(record.value)) {
@@ -201,8 +205,6 @@ void PushPlan::take(queue::Put record) {
     suspects_->erase(record.key);
   }
   const RollingHash before = planned.hole ? planned.hole->hash_before : planned.head.hash_before;
-  resolve_damage(stream, key->first, before);
-  if (blocked_.contains(stream)) return;
 
   if (key->first > at.next) {
     const queue::Rewind rewind = remembered_->mark(stream).rewind;
@@ -237,10 +239,20 @@ void PushPlan::take_damaged(const queue::SegmentKey& key, Bytes record_key, Chai
   if (!again) {
     suspects_->insert(std::move(record_key));
     suspicious_ = true;
-  } else if (key.first == at.next) {
+  } else if (key.first <= at.next) {  // part of it may have passed before
     damages_.push_back({.key = key, .before = at.hash, .after = {}});
   }
   blocked_.insert(stream);
+}
+
+// The first readable record behind a damaged one tells with which hash the stream goes on.
+void PushPlan::follow_damage(const queue::SegmentKey& key, ByteView record) {
+  if (queue::is_hole(record)) {
+    if (const auto hole = queue::read_record<queue::HoleRecord>(record))
+      resolve_damage(key.stream, key.first, hole->before);
+  } else if (const auto segment = wire::open_segment(record)) {
+    resolve_damage(key.stream, key.first, segment->head.hash_before);
+  }
 }
 
 void PushPlan::resolve_damage(StreamId stream, Sequence first, RollingHash before) {
@@ -285,7 +297,8 @@ void PushPlan::finish_deps() {
              send_order(missing.key) < send_order(item.key) && share(item.head.entities, missing.entities);
     });
   });
-  if (missing_.empty() || OAS_MUTANT(kPromotionWithoutPrefix)) return;
+  if (OAS_MUTANT(kPromotionWithoutPrefix)) missing_.clear();
+  if (missing_.empty()) return;
   if (!promote_missing()) leave_dependents();
 }
 

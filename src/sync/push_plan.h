@@ -91,6 +91,7 @@ class PushPlan {
   void feed_queue(std::vector<queue::Put> records);
   void take(queue::Put record);
   void take_damaged(const queue::SegmentKey& key, Bytes record_key, Chain& chain);
+  void follow_damage(const queue::SegmentKey& key, ByteView record);
   void resolve_damage(StreamId stream, Sequence first, RollingHash before);
   void resolve_at_end(std::uint32_t lane);
   [[nodiscard]] bool full(std::uint32_t lane) const;  // enough of this lane for one request

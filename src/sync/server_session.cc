@@ -122,6 +122,7 @@ struct ServerSession::Impl {
   void plan_hole(Progress& at, const OpenItem& item);
   bool plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq, bool is_recovered);
   void fork(Progress& at, const OpenItem& item);
+  bool waits_for_parted(std::uint32_t index) const;
   std::vector<EventId> open_deps(std::uint32_t index, std::uint32_t entity) const;
   StreamAnswer answer(const StreamState& state) const;
   std::vector<Verdict> verdicts_of(const Progress& at) const;
@@ -245,6 +246,10 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
   const OpenItem& item = items[index];
   Progress& at = progress[item.stream];
   if (at.stopped) return;
+  if (waits_for_parted(index)) {
+    at.stopped = true;
+    return;
+  }
   if (item.undecodable) {
     at.status = StreamStatus::kUndecodable;
     at.stopped = true;
@@ -275,9 +280,25 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
   }
 }
 
+// Positions of a stream whose histories have parted mean nothing yet: what depends on it comes again when it is mended.
+bool ServerSession::Impl::waits_for_parted(std::uint32_t index) const {
+  const auto item = deps.find(index);
+  if (item == deps.end()) return false;
+  for (const auto& [entity, events] : item->second)
+    for (const EventId& event : events)
+      if (const auto at = progress.find(event.stream); at != progress.end() && at->second.status == StreamStatus::kFork)
+        return true;
+  return false;
+}
+
 // Numbers at or below the mark: duplicates, if they tell the same history; or lost ones that have turned up after all.
 void ServerSession::Impl::plan_known(Progress& at, const OpenItem& item, std::uint32_t index) {
   if (item.hole) return;
+  if (OAS_MUTANT(kNoServerDedupe)) {
+    for (Sequence seq = item.first; seq <= item.last; ++seq.value)
+      if (!plan_event(at, item, index, seq, true)) return;
+    return;
+  }
   bool covered = true;
   for (Sequence seq = item.first; seq <= item.last; ++seq.value) {
     const auto hole = std::find_if(at.row.voids.begin(), at.row.voids.end(),
@@ -362,9 +383,11 @@ void ServerSession::Impl::fork(Progress& at, const OpenItem& item) {
   }
   const Sequence from = std::max(at.state.stored.seq, Sequence{item.first.value - 1});
   const Sequence to = std::min(item.last, at.row.mark.seq);
+  // What lies before this item was compared with the items before it; only its last hash is looked at once more.
+  const Sequence first = from > at.state.stored.seq ? from : Sequence{from.value + 1};
   Watermark agreed = at.state.stored;
   bool complete = true;
-  for (Sequence seq{from.value + 1}; seq < to; ++seq.value) {
+  for (Sequence seq = first; seq < to; ++seq.value) {
     const Watermark* kept = find_hash(at.row.hashes, seq);
     if (kept == nullptr) {
       complete = false;
@@ -374,9 +397,9 @@ void ServerSession::Impl::fork(Progress& at, const OpenItem& item) {
     agreed = *kept;
   }
   if (!complete) {
-    probe = HashProbe{item.stream, {from.value + 1}, to};
+    probe = HashProbe{item.stream, first, to};
     // A host that no longer keeps them leaves them out a second time; then the stream is parked.
-    if (at.row.hashes.size() > 1 && find_hash(at.row.hashes, {from.value + 1}) != nullptr) probe.reset();
+    if (at.row.hashes.size() > 1 && find_hash(at.row.hashes, first) != nullptr) probe.reset();
   }
   at.status = complete ? StreamStatus::kFork : StreamStatus::kUnknown;
   at.mark = complete ? agreed : at.row.mark;

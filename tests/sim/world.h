@@ -1,0 +1,163 @@
+// One simulated world: devices with tabs, one server, a network, and time. A seed decides everything.
+//
+// Only I/O is simulated. Engine and server session are the shipped objects; a context does what the TypeScript host does:
+// one transaction at a time, a lost instance is rebuilt under a new epoch after its transaction has ended, calls that it
+// had not stored are given to the next one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "engine/engine.h"
+#include "sim/disk.h"
+#include "sim/faults.h"
+#include "sim/ledger.h"
+#include "sim/server.h"
+
+namespace oas::sim {
+
+enum class Mode : std::uint8_t {
+  kSafety,  // faults for 150 s, then quiet: nothing lost, nothing doubled, nothing out of order, nothing left behind
+  kLiveness,  // short storms; after each everything drains within the bound, whatever stays broken for ever
+};
+
+struct Report {
+  std::string violation;  // empty = none
+  std::uint64_t events{};
+  std::uint64_t digest{};
+  std::int64_t slowest_drain_ms{};
+};
+
+class World {
+ public:
+  World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without);
+  Report run();
+
+ private:
+  struct Call {
+    std::uint32_t number{};  // 0 = anonymous
+    Lane lane{};
+    bool strict{};
+    bool fixed{};
+    std::string text;  // the six fields of the border; empty for a command
+  };
+  struct Context {
+    std::size_t device{};
+    std::uint32_t slot{};
+    bool worker{};  // drains and dies
+    std::unique_ptr<engine::Engine> engine;
+    std::uint32_t life{};  // of the tab: a killed one gets no more mail
+    std::uint32_t instance{};  // of the engine
+    std::uint64_t alarm{};
+    std::int64_t alarm_at{};
+    std::int64_t frozen_until{};
+    Epoch epoch;
+    std::uint32_t next_command = 1;
+    std::map<std::uint32_t, Call> calls;  // given, not answered
+    std::uint32_t open_commits{};
+    std::optional<engine::Persist> in_hand;  // on its way to the disk
+    std::optional<engine::Persist> in_doubt;  // an outcome that the host could not find out
+    bool nudged{};  // the user or a fresh credential asked for an attempt before its time
+    std::array<std::uint64_t, kLaneCount> stored{};  // numbers of this epoch that were acknowledged
+    std::vector<std::pair<std::int64_t, engine::Input>> log;  // for a copy of the running machine
+    std::map<std::uint32_t, engine::Load> loads;
+    std::vector<std::uint32_t> sends;
+    engine::Status status;
+    std::uint32_t refusals{};
+  };
+  struct Device {
+    DeviceId id;
+    Disk disk;
+    std::int64_t skew{};
+    std::int64_t jumped_at = -1'000'000;
+    std::int64_t offline_until{}, quota_until{}, unauthorized_until{};
+    std::uint32_t powers{};  // power cuts
+    std::uint32_t branch{};  // entity names of a copied profile are its own
+    std::vector<std::size_t> contexts;
+    std::vector<std::uint32_t> relaxed;  // accepted on a relaxed promise since the last strict commit
+    std::uint64_t relaxed_clicks{};
+    std::vector<std::uint32_t> accepted_since_image;
+    std::uint64_t clicks_since_image{};
+    Disk::Records image;  // of a moment when no tab was open
+    bool imaged{};
+    std::uint64_t busy_answers{};
+    Bytes old_reply;
+    bool twin{};  // shares its id with another device
+  };
+
+  // time (world.cc)
+  void at(std::int64_t time, std::function<void()> action);
+  void run_until(std::int64_t time);
+  [[nodiscard]] std::int64_t wall(const Device& device) const;
+  void note(std::uint64_t word) { digest_ = hash_mix(digest_, word); }
+
+  // host (host.cc)
+  void boot(std::size_t context);
+  void boot_with_journal(std::size_t context);
+  void start(Context& context, const std::array<std::uint64_t, kLaneCount>& next);
+  void kill(std::size_t context);
+  void trap(std::size_t context);
+  void feed(std::size_t context, engine::Input input);
+  void post(std::size_t context, std::int64_t delay, engine::Input input);
+  void carry_out(std::size_t context, const engine::Output& output);
+  void persist(std::size_t context, const engine::Persist& persist);
+  void commit(std::size_t context, std::uint32_t instance, const engine::Persist& persist);
+  void end_transaction(std::size_t context, const engine::Persist& persist, bool written);
+  void send(std::size_t context, const engine::Send& send);
+  void arrive(std::size_t context, const engine::Send& send,
+              const std::function<void(std::int64_t, engine::Input)>& reply);
+  void deliver(std::size_t context, const engine::Notice& notice);
+  void accepted(std::size_t context, const engine::Accepted& notice);
+  void promise(Device& device, const Call& call);
+  void check_settled(const Device& device, const engine::Settled& settled);
+  void check_patience(const Context& context, const Device& device);
+  static std::string text_of(const Call& call, const std::string& entity, const std::string& json);
+
+  // trouble and work (chaos.cc)
+  void storm(std::int64_t until);
+  void act(std::size_t device);
+  void enqueue(std::size_t context);
+  Call make_call(Context& context, Device& device);
+  void retry_letter(Device& device);
+  void worker_drain(std::size_t device);
+  void break_something(std::size_t device);
+  void cut_power(Device& device);
+  void close_browser(Device& device);
+  void open_browser(Device& device);
+  void roll_back(Device& device);
+  void clone_profile(std::size_t device);
+  void clone_machine(std::size_t device);
+  void damage(Device& device);
+  void excuse(const std::vector<std::uint32_t>& numbers);
+  void server_trouble();
+
+  // the end (check.cc)
+  void calm();
+  bool drained() const;
+  void settle();
+  void tell_left() const;
+  void check_end();
+  void check_device(const Device& device);
+
+  Prng prng_;
+  Mode mode_;
+  Faults faults_;
+  Ledger ledger_;
+  Server server_;
+  std::int64_t now_ = 1;
+  std::uint64_t serial_ = 0;
+  std::map<std::pair<std::int64_t, std::uint64_t>, std::function<void()>> agenda_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<std::unique_ptr<Context>> contexts_;
+  std::int64_t server_down_until_ = 0;
+  std::uint64_t digest_ = 0;
+  std::int64_t slowest_drain_ms_ = 0;
+};
+
+}  // namespace oas::sim
