@@ -82,7 +82,7 @@ const may_import = {
   worker: ["core", "browser", "worker"],
 };
 const server_packages =
-  /^(node:|#server\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@photostructure\/sqlite$)/;
+  /^(node:|#server\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@opentelemetry\/api$|@photostructure\/sqlite$)/;
 const packages_of = {
   core: /^#(core|infer)\.mjs$/,
   browser: /^#(core|infer)\.mjs$/,

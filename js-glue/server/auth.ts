@@ -10,9 +10,21 @@ import { failure } from "../core/errors.ts";
 import type { Subject } from "./handlers.ts";
 import type { ApiKey, Store } from "./store/store.ts";
 
-export type Scope = "sync" | "admin";
+/** What a credential is good for; `admin` includes all others. */
+export const SCOPES = ["sync", "admin", "metrics", "audit"] as const;
+export type Scope = (typeof SCOPES)[number];
 
-export interface Identity extends Subject {
+export const isScope = (name: string): name is Scope => (SCOPES as readonly string[]).includes(name);
+
+/** Whose request it is, and how far its credential reaches. */
+export interface Caller extends Subject {
+  /** The credential is this one device's; undefined = any device of the principal. */
+  readonly device?: Uint8Array | undefined;
+  /** The device whose key signed this very request. */
+  readonly signedBy?: Uint8Array | undefined;
+}
+
+export interface Identity extends Caller {
   readonly scopes: readonly Scope[];
 }
 
@@ -46,10 +58,16 @@ export function mintApiKey(subject: Subject, scopes: readonly Scope[], name: str
   };
 }
 
-/** API keys of this store. A key is looked up again every ten seconds, so a revoked one stops soon. */
-export function apiKeyAuth(store: Store, now: () => number): Authenticate {
+export interface ApiKeys {
+  readonly authenticate: Authenticate;
+  /** After a revocation, so that it holds here at once. */
+  forget(): void;
+}
+
+/** API keys of this store. A key is looked up again every ten seconds, so one revoked elsewhere stops soon. */
+export function apiKeys(store: Store, now: () => number): ApiKeys {
   const known = new Map<string, { readonly record: ApiKey | undefined; readonly until: number }>();
-  return async (request) => {
+  const authenticate: Authenticate = async (request) => {
     const key = bearerOf(request) ?? cookieOf(request);
     const prefix = key && /^oas_([0-9a-f]{12})_[\w-]{43}$/.exec(key)?.[1];
     if (!key || !prefix) return undefined;
@@ -63,10 +81,21 @@ export function apiKeyAuth(store: Store, now: () => number): Authenticate {
     // The compare happens for unknown prefixes too, so its time says nothing about which ones exist.
     const same = timingSafeEqual(digest(key), record ? Buffer.from(record.sha256) : digest(prefix));
     if (!record || !same || record.revokedAt !== null) return undefined;
-    const scopes = record.scopes.filter((scope): scope is Scope => scope === "sync" || scope === "admin");
-    return { tenant: record.tenant, principal: record.principal, scopes };
+    return { tenant: record.tenant, principal: record.principal, scopes: record.scopes.filter(isScope) };
   };
+  return { authenticate, forget: () => known.clear() };
 }
+
+/** The first answer wins. */
+export const firstOf =
+  (...ways: readonly Authenticate[]): Authenticate =>
+  async (request) => {
+    for (const way of ways) {
+      const identity = await way(request);
+      if (identity) return identity;
+    }
+    return undefined;
+  };
 
 export function bearerOf({ headers: { authorization } }: AuthRequest): string | undefined {
   return typeof authorization === "string" ? /^Bearer ([\x21-\x7e]+)$/i.exec(authorization)?.[1] : undefined;

@@ -3,7 +3,7 @@
 
 import { parseArgs } from "node:util";
 import { createLogger, errorFields, type LogLevel } from "./log.ts";
-import { readSettings } from "./settings.ts";
+import { readSettings, redacted, serverOptions } from "./settings.ts";
 import { startStandalone } from "./standalone.ts";
 
 const USAGE = `usage: offline-ai-sync serve [options]
@@ -46,10 +46,11 @@ async function serve(args: readonly string[]): Promise<void> {
   const settings = readSettings(process.env);
   const folder = values.static ?? values.demo;
   const log = createLogger(values.log as LogLevel, 2);
-  const db = values.db ?? settings.db;
+  const db = values.db ?? settings.DATABASE_URL;
+  log.info(redacted(settings), "settings");
   const running = await startStandalone({
+    ...serverOptions(settings),
     log,
-    credit: settings.credit,
     restored: values.restored,
     freshKey: values.json,
     ...(db === undefined ? {} : { db }),

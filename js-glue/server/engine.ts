@@ -4,7 +4,7 @@ import { formatEventId } from "../core/events.ts";
 import type { Registration } from "./routes/device.ts";
 import type { QueuedEventBody } from "./routes/events.ts";
 import { createSyncServer, type SyncServer, type SyncServerOptions } from "./server.ts";
-import { readSettings } from "./settings.ts";
+import { readSettings, serverOptions } from "./settings.ts";
 
 const TENANT = "default";
 
@@ -29,8 +29,9 @@ export class OfflineAiSyncEngine {
   /** The server behind the engine, made at the first call. Rejects as `createSyncServer` does. */
   server(options: Partial<SyncServerOptions> = {}): Promise<SyncServer> {
     if (!this.#server) {
-      const { db, credit } = readSettings(process.env);
-      this.#server = createSyncServer({ db: db ?? "sqlite:./offline-ai-sync.sqlite", credit, ...options });
+      const settings = readSettings(process.env);
+      const db = settings.DATABASE_URL ?? "sqlite:./offline-ai-sync.sqlite";
+      this.#server = createSyncServer({ ...serverOptions(settings), db, ...options });
       // A failed start is not kept: the next call tries again.
       this.#server.catch(() => {
         this.#server = undefined;

@@ -9,12 +9,21 @@
 
 import { sameBytes, toHex } from "../core/bytes.ts";
 import { failure, numberOf, OfflineSyncError } from "../core/errors.ts";
-import { formatEventId, type Position } from "../core/events.ts";
+import { formatEventId, LANES, type Position } from "../core/events.ts";
+import { VERDICT_KINDS } from "../core/verdicts.ts";
+import type { Caller } from "./auth.ts";
+import { checkOwner } from "./context.ts";
 import type { Handlers, Subject } from "./handlers.ts";
 import type { Logger } from "./log.ts";
+import type { Insight } from "./operations/insight.ts";
+import type { Load } from "./operations/load.ts";
+import type { Metrics } from "./operations/metrics.ts";
+import { streamFigures } from "./operations/reply-figures.ts";
+import { step } from "./operations/trace.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
-import type { OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites } from "./session.ts";
+import type { OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites, VoidWrite } from "./session.ts";
 import { Kind, VoidReason } from "./session.ts";
+import { isBuried } from "./store/privacy.ts";
 import { LostRace } from "./store/sql-store.ts";
 import type { DeadLetter, DeferredEvent, DeviceRecord, InboxEvent, Reads, Store, Writes } from "./store/store.ts";
 
@@ -26,6 +35,9 @@ export interface SyncOptions {
   /** Everything committed before this time is covered by a backup. */
   readonly horizon: () => number;
   readonly credit: number;
+  readonly load: Load;
+  readonly metrics: Metrics;
+  readonly insight: Insight;
   readonly log: Logger;
 }
 
@@ -38,8 +50,12 @@ export interface Exchange {
   readonly duplicate: number;
   /** Deferred events of this device may be released now. */
   readonly release: boolean;
+  readonly verdicts: readonly { readonly lane: number; readonly kind: number }[];
+  readonly voids: readonly VoidWrite[];
 }
 
+const nothing = { release: false, verdicts: [], voids: [] };
+const VOID_NAMES = Object.keys(VoidReason);
 const PROBES_MAX = 64;
 /** A deferred event that waits for others is looked at this often, in case nothing else wakes it. */
 export const WAIT_LOOK_MS = 60_000;
@@ -53,25 +69,61 @@ export const RETRY_FIRST_MS = 1_000;
  */
 export async function exchange(
   options: SyncOptions,
-  subject: Subject,
+  subject: Caller,
   request: Uint8Array,
   device?: Uint8Array,
 ): Promise<Exchange> {
   const session = open(options, request);
   try {
+    if (subject.device && !sameBytes(subject.device, session.device))
+      throw failure("unknown_device", "there is no such device");
+    options.load.admit(laneOf(session));
     if (device && !sameBytes(device, session.device)) throw failure("unknown_device", "the frame is another device's");
-    const answered = await answerFromSnapshot(options, subject, session);
-    if (answered) return answered;
-    try {
-      return await writeExchange(options, subject, session, false);
-    } catch (error) {
-      if (!(error instanceof NeedsCare)) throw error;
-      return await writeExchange(options, subject, session, true);
-    }
+    const start = performance.now();
+    const done =
+      (await answerFromSnapshot(options, subject, session)) ??
+      (await step("push", { streams: session.needs.length }, () => applyPush(options, subject, session)));
+    count(options, subject, session, done, (performance.now() - start) / 1_000);
+    return done;
   } finally {
     session.close();
   }
 }
+
+async function applyPush(options: SyncOptions, subject: Caller, session: ServerSession): Promise<Exchange> {
+  try {
+    return await writeExchange(options, subject, session, false);
+  } catch (error) {
+    if (!(error instanceof NeedsCare)) throw error;
+    return await writeExchange(options, subject, session, true);
+  }
+}
+
+// Only after the commit: what was rolled back did not happen.
+function count(
+  { metrics, insight }: SyncOptions,
+  { tenant }: Subject,
+  { planned }: ServerSession,
+  done: Exchange,
+  seconds: number,
+): void {
+  metrics.exchange({
+    pull: done.verdicts.length === 0,
+    seconds,
+    verdicts: done.verdicts.map(({ lane, kind }) => [LANES[lane] ?? "", VERDICT_KINDS[kind] ?? ""]),
+    streams: streamFigures(done.reply),
+    voids: done.voids.map(({ reason, from, to }) => [VOID_NAMES[reason] ?? "", to - from + 1]),
+    recovered: planned.filter(({ recovered }) => recovered).length,
+  });
+  insight.events(tenant, planned);
+}
+
+// A request is as urgent as its most urgent stream. One that only asks is let in with the urgent ones: it costs little, and
+// what it learns ends work.
+const laneOf = ({ needs }: ServerSession): number =>
+  needs.some(({ stored, hashesAt }) => hashesAt.some((seq) => seq !== stored))
+    ? Math.min(...needs.map(({ stream }) => stream.lane))
+    : 0;
 
 // To whoever asks, bytes that are no request are malformed; that they are not ours either matters only in answers.
 function open({ openSession }: SyncOptions, request: Uint8Array): ServerSession {
@@ -87,7 +139,7 @@ function open({ openSession }: SyncOptions, request: Uint8Array): ServerSession 
 // A request that brings nothing new needs no lock and no commit: pulls, and pushes that were answered before.
 async function answerFromSnapshot(
   options: SyncOptions,
-  subject: Subject,
+  subject: Caller,
   session: ServerSession,
 ): Promise<Exchange | undefined> {
   // Every segment and void makes the core ask for the hash at its end.
@@ -99,18 +151,18 @@ async function answerFromSnapshot(
     await plan(reads, subject, session, device);
     const writes = session.writes();
     if (writes.streams.length + writes.voids.length > 0 || session.planned.length > 0) return undefined;
-    return { ...counts([]), device: session.device, reply: session.reply(context(options)), release: false };
+    return { ...counts([]), ...nothing, device: session.device, reply: session.reply(context(options)) };
   });
 }
 
 function writeExchange(
   options: SyncOptions,
-  subject: Subject,
+  subject: Caller,
   session: ServerSession,
   careful: boolean,
 ): Promise<Exchange> {
   return options.store.write(async (tx) => {
-    const device = await lockDevice(tx, subject, session.device, options.now());
+    const device = await lockDevice(tx, subject, session.device, options);
     await plan(tx, subject, session, device);
     const verdicts = await runAll(tx, options, subject, session, careful);
     const writes = session.writes();
@@ -119,15 +171,31 @@ function writeExchange(
     await writeVoids(tx, subject, session.device, writes, now);
     const deferred = await writeEvents(tx, subject, session, device, verdicts, now);
     const release = device.deferredCount + deferred > 0;
-    return { ...counts(verdicts), device: session.device, reply: session.reply(context(options)), release };
+    return {
+      ...counts(verdicts),
+      device: session.device,
+      reply: session.reply(context(options)),
+      release,
+      verdicts: verdicts.map(({ kind }, i) => ({ lane: session.planned[i]!.id.lane, kind })),
+      voids: writes.voids,
+    };
   });
 }
 
-/** The device's row, locked; made at first contact. Rejects with `unknown_device` or `forbidden`. */
-export async function lockDevice(tx: Writes, subject: Subject, device: Uint8Array, now: number): Promise<DeviceRecord> {
+/** The device's row, locked; made at first contact. Rejects as `checkOwner` throws, and with `erased`. */
+export async function lockDevice(
+  tx: Writes,
+  subject: Caller,
+  device: Uint8Array,
+  options: Pick<SyncOptions, "now" | "metrics">,
+): Promise<DeviceRecord> {
   let record = await tx.device(subject.tenant, device, true);
   if (!record) {
+    const now = options.now();
+    if (await isBuried(tx.connection, subject.tenant, subject.principal, device))
+      throw failure("erased", "this subject was erased; nothing of it is taken");
     const made = await tx.bindDevice(subject.tenant, device, subject.principal, now);
+    if (made) options.metrics.deviceRegistered();
     if (made)
       await tx.audit(subject.tenant, [
         { at: now, actor: subject.principal, action: "device.bind", subject: toHex(device) },
@@ -137,11 +205,6 @@ export async function lockDevice(tx: Writes, subject: Subject, device: Uint8Arra
   if (!record) throw new LostRace();
   checkOwner(record, subject);
   return record;
-}
-
-function checkOwner(device: DeviceRecord, { principal }: Subject): void {
-  if (device.principal !== principal) throw failure("unknown_device", "there is no such device");
-  if (device.revokedAt !== null) throw failure("forbidden", "the device is revoked");
 }
 
 async function plan(reads: Reads, { tenant }: Subject, session: ServerSession, device: DeviceRecord): Promise<void> {
@@ -328,10 +391,10 @@ const counts = (verdicts: readonly Verdict[]): Pick<Exchange, "applied" | "rejec
   };
 };
 
-const context = ({ store, now, horizon, credit }: SyncOptions) => ({
+const context = ({ store, now, horizon, credit, load }: SyncOptions) => ({
   incarnation: store.incarnation,
   serverTime: now(),
   horizon: horizon(),
-  credit,
+  credit: load.credit(credit),
   retryAfterMs: 0,
 });

@@ -6,22 +6,40 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Router } from "express";
 import { failure } from "../core/errors.ts";
-import { type Authenticate, apiKeyAuth, type Identity, type MintedKey, mintApiKey, type Scope } from "./auth.ts";
+import {
+  type ApiKeys,
+  type Authenticate,
+  apiKeys,
+  firstOf,
+  type Identity,
+  type MintedKey,
+  mintApiKey,
+  type Scope,
+} from "./auth.ts";
 import type { Server } from "./context.ts";
 import { ServerCore } from "./core.ts";
 import { type Handler, Handlers, type Subject } from "./handlers.ts";
+import { BodyBudget } from "./http/body.ts";
 import { RouteTable } from "./http/match.ts";
 import { HttpProblem, problemOf } from "./http/problem.ts";
 import { type Environment, respond, send } from "./http/respond.ts";
 import type { Route } from "./http/route.ts";
+import { DeviceTokens } from "./identity/device-token.ts";
+import { type JwtOptions, jwtAuth } from "./identity/jwt.ts";
+import { subjectRates } from "./identity/rates.ts";
+import { Signatures } from "./identity/signature.ts";
 import { createLogger, errorFields, type Logger } from "./log.ts";
+import { runErasures } from "./operations/erasure.ts";
+import { Insight } from "./operations/insight.ts";
+import { Load } from "./operations/load.ts";
+import { Maintenance } from "./operations/maintenance.ts";
+import { Metrics } from "./operations/metrics.ts";
 import type { Queued } from "./queue-event.ts";
 import { Releases } from "./releases.ts";
-import { deadLetterRoutes } from "./routes/dead-letter.ts";
-import { deviceRoutes, type Registration, registerDevice, registration } from "./routes/device.ts";
-import { eventRoutes, type QueuedEventBody, queuedEvent, queueOne } from "./routes/events.ts";
-import { healthRoutes } from "./routes/health.ts";
-import { syncRoutes } from "./routes/sync.ts";
+import { type Registration, registerDevice, registration } from "./routes/device.ts";
+import { type QueuedEventBody, queuedEvent, queueOne } from "./routes/events.ts";
+import { allRoutes } from "./routes/table.ts";
+import { storedFigures } from "./store/figures.ts";
 import { openStore } from "./store/sql-store.ts";
 import type { Store } from "./store/store.ts";
 
@@ -30,8 +48,18 @@ export const BASE_PATH = "/api/offline-ai";
 export interface SyncServerOptions {
   /** `sqlite:<file>`, `sqlite::memory:` or `postgres://...`. */
   readonly db: string;
-  /** Default: API keys of this database. */
+  /** Default: API keys of this database. Tokens of devices are believed beside it. */
   readonly auth?: Authenticate;
+  /** Also believe the application's own tokens. */
+  readonly jwt?: JwtOptions;
+  /** Events a minute and subject; 0 = no limit. Default 600,000. */
+  readonly rateEventsPerMinute?: number;
+  /** PostgreSQL's row level security as a second fence; see `OpenStoreOptions`. */
+  readonly rowSecurity?: boolean;
+  /** False = never turn requests away under load. Default true. */
+  readonly shedding?: boolean;
+  /** How often clients are asked to look for news when nothing tells them, in milliseconds. Default 30,000. */
+  readonly syncIntervalMs?: number;
   /** Merge policy per document type; documents are not served yet. */
   readonly merge?: Readonly<Record<string, string>>;
   /** Everything committed before this time (ms since 1970) is in a backup. Default: 24 hours ago. */
@@ -45,6 +73,12 @@ export interface SyncServerOptions {
   /** This database was restored from a backup: clients compare what they have. */
   readonly restored?: boolean;
   readonly connectionsMax?: number;
+  /** How often maintenance runs, in milliseconds; 0 = never by itself. Default a day. */
+  readonly cleanupIntervalMs?: number;
+  /** Days that applied events are kept; 0, the default = for ever. */
+  readonly retentionDays?: number;
+  /** Where maintenance puts copies of an SQLite database. Default: it makes none. */
+  readonly backupFolder?: string;
   readonly log?: Logger;
   readonly now?: () => number;
 }
@@ -56,6 +90,9 @@ export interface SyncServer {
   readonly handler: RequestListener;
   readonly store: Store;
   readonly routes: readonly Route[];
+  readonly metrics: Metrics;
+  readonly load: Load;
+  readonly maintenance: Maintenance;
   /** What happens with events of this type; "*" = of every type without a handler. */
   on(type: string, handler: Handler): void;
   createApiKey(
@@ -79,7 +116,10 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   const now = options.now ?? Date.now;
   const log = options.log ?? createLogger("warn");
   const core = await ServerCore.load();
+  const metrics = new Metrics();
   const store = await openStore(options.db, {
+    onCommit: (seconds) => metrics.commit(seconds),
+    ...(options.rowSecurity === undefined ? {} : { rowSecurity: options.rowSecurity }),
     now,
     restored: options.restored ?? false,
     ...(options.connectionsMax === undefined ? {} : { connectionsMax: options.connectionsMax }),
@@ -96,14 +136,39 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     intervalMs: options.releaseIntervalMs ?? 1_000,
   });
   let draining = false;
+  const load = new Load({ pool: () => store.pressure(), metrics, measure: options.shedding ?? true });
+  const deviceTokens = new DeviceTokens(store, now);
+  const keys: ApiKeys = options.auth ? { authenticate: options.auth, forget: () => undefined } : apiKeys(store, now);
+  const ways = [keys.authenticate, deviceTokens.authenticate];
+  if (options.jwt) ways.push(await jwtAuth(options.jwt, now));
+  const insight = new Insight(store, now);
+  const maintenance = new Maintenance({
+    store,
+    insight,
+    metrics,
+    now,
+    log,
+    cleanupIntervalMs: options.cleanupIntervalMs ?? DAY_MS,
+    retentionDays: options.retentionDays ?? 0,
+    backupFolder: options.backupFolder,
+    jobs: () => runErasures(store, now),
+  });
+  metrics.readFrom(() => store.read(({ connection }) => storedFigures(connection, now())));
   const server: Server = {
     store,
+    metrics,
+    load,
+    insight,
+    maintenance,
+    deviceTokens,
+    apiKeys: keys,
+    syncIntervalMs: options.syncIntervalMs ?? 30_000,
     handlers,
     openSession: core.open,
     checkJson: (json) => core.checkJson(json),
     entityHash: (entity) => core.entityHash(entity),
     now,
-    horizon: options.horizon ?? (() => now() - DAY_MS),
+    horizon: options.horizon ?? (() => maintenance.backedUpTo || now() - DAY_MS),
     credit: options.credit ?? 1_000,
     log,
     draining: () => draining,
@@ -111,18 +176,17 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   };
   const environment: Environment = {
     store,
-    authenticate: options.auth ?? apiKeyAuth(store, now),
+    authenticate: firstOf(...ways),
+    signatures: new Signatures(store, now),
+    rates: subjectRates(options.rateEventsPerMinute ?? 600_000),
+    load,
+    bodies: new BodyBudget(),
+    metrics,
     now,
     log,
     draining: () => draining,
   };
-  const routes = [
-    ...deviceRoutes(server),
-    ...eventRoutes(server),
-    ...syncRoutes(server),
-    ...deadLetterRoutes(server),
-    ...healthRoutes(server),
-  ];
+  const routes = allRoutes(server);
   const handle = handleWith(environment, new RouteTable(routes));
   const express = await import("express").catch(() => undefined);
   const as = (subject: Subject): Identity => ({ ...subject, scopes: ["admin"] });
@@ -141,6 +205,9 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     },
     store,
     routes,
+    metrics,
+    load,
+    maintenance,
     on: (type, handler) => handlers.on(type, handler),
     async createApiKey(subject, given) {
       const { key, record }: MintedKey = mintApiKey(subject, given?.scopes ?? ["sync"], given?.name ?? "");
@@ -152,7 +219,9 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
       });
       return key;
     },
-    registerDevice: (subject, device) => registerDevice(server, as(subject), registration.parse(device)),
+    async registerDevice(subject, device) {
+      return (await registerDevice(server, as(subject), registration.parse(device))).deviceId;
+    },
     queueEvent: (subject, event) => queueOne(server, as(subject), queuedEvent.parse(event)),
     release: () => releases.due(),
     drain() {
@@ -160,7 +229,10 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     },
     async close() {
       draining = true;
+      load.close();
       await releases.close();
+      await maintenance.close();
+      await insight.flush().catch((error: unknown) => log.warn(errorFields(error), "statistics were not written"));
       await store.close();
     },
   };
@@ -170,11 +242,11 @@ const handleWith =
   (environment: Environment, table: RouteTable) =>
   async (path: string, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const found = table.match(request.method ?? "GET", path);
-    if (found && "route" in found) return respond(environment, found, request, response);
+    if (found && "route" in found) return respond(environment, found, path, request, response);
     const error = found
       ? new HttpProblem("method_not_allowed", `this path takes ${found.join(", ")}`)
       : failure("not_found", "there is no such endpoint");
     const answer = problemOf(error, "", () => false);
     const headers = found ? { ...answer.headers, allow: found.join(", ") } : answer.headers;
-    send(environment, { ...answer, ...(headers ? { headers } : {}) }, response);
+    send(environment, { ...answer, ...(headers ? { headers } : {}) }, response, request);
   };

@@ -1,8 +1,10 @@
 /** The server as a process of its own: one port, one database, a graceful end. */
 
-import { createServer, type Server as HttpServer } from "node:http";
+import { createServer, type Server as HttpServer, STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import { Reject } from "./handlers.ts";
+import { HttpProblem, problemOf } from "./http/problem.ts";
 import { createLogger, errorFields, type Logger } from "./log.ts";
 import { BASE_PATH, createSyncServer, type SyncServer, type SyncServerOptions } from "./server.ts";
 import { type StaticFiles, serveFile } from "./static.ts";
@@ -16,6 +18,10 @@ export interface StandaloneOptions extends Partial<SyncServerOptions> {
   readonly static?: string;
   /** Mint a development key even if this database has one already. */
   readonly freshKey?: boolean;
+  /** How long one request may take to arrive, in milliseconds. Default 60,000. */
+  readonly requestTimeoutMs?: number;
+  /** Connections held at once; further ones are closed. Default 20,000. */
+  readonly socketsMax?: number;
 }
 
 export interface Standalone {
@@ -33,7 +39,9 @@ export const DEVELOPMENT = { tenant: "default", principal: "developer" } as cons
 const DRAIN_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
+const SOCKETS_MAX = 20_000;
 const KEEP_ALIVE_MS = 65_000;
+const TIMEOUT_CHECK_MS = 2_000;
 
 /** Rejects as `createSyncServer` does, and when the port is taken. */
 export async function startStandalone(options: StandaloneOptions = {}): Promise<Standalone> {
@@ -43,7 +51,7 @@ export async function startStandalone(options: StandaloneOptions = {}): Promise<
     const key = await developmentKey(sync, options);
     const files = options.static === undefined || key === undefined ? undefined : { folder: options.static, key };
     if (files) demoHandlers(sync);
-    const http = createHttp(sync, files, log);
+    const http = createHttp(sync, files, options, log);
     const { port } = await listen(http, options.port ?? 8787, options.host ?? "127.0.0.1");
     const host = options.host?.includes(":") ? `[${options.host}]` : (options.host ?? "127.0.0.1");
     const url = `http://${host}:${port}`;
@@ -69,8 +77,14 @@ function demoHandlers(sync: SyncServer): void {
   });
 }
 
-function createHttp(sync: SyncServer, files: StaticFiles | undefined, log: Logger): HttpServer {
-  const http = createServer((request, response) => {
+function createHttp(
+  sync: SyncServer,
+  files: StaticFiles | undefined,
+  { requestTimeoutMs = REQUEST_TIMEOUT_MS, socketsMax = SOCKETS_MAX }: StandaloneOptions,
+  log: Logger,
+): HttpServer {
+  const options = { connectionsCheckingInterval: TIMEOUT_CHECK_MS };
+  const http = createServer(options, (request, response) => {
     if (!files || request.url?.startsWith(`${BASE_PATH}/`)) return sync.handler(request, response);
     serveFile(files, request, response).then(
       (served) => {
@@ -82,10 +96,29 @@ function createHttp(sync: SyncServer, files: StaticFiles | undefined, log: Logge
       },
     );
   });
-  http.headersTimeout = HEADERS_TIMEOUT_MS;
-  http.requestTimeout = REQUEST_TIMEOUT_MS;
+  http.headersTimeout = Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs);
+  http.requestTimeout = requestTimeoutMs;
+  http.maxConnections = socketsMax;
   http.keepAliveTimeout = KEEP_ALIVE_MS;
+  http.on("clientError", refuse);
   return http;
+}
+
+// What is no HTTP, or comes too slowly, never reaches the router; it is refused by name all the same.
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const code =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? "headers_too_large"
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "request_timeout"
+        : "invalid_request";
+  const { status, body = new Uint8Array() } = problemOf(new HttpProblem(code, "this is no request"), "", () => false);
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\nconnection: close`;
+  socket.end(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${Buffer.from(body).toString()}`);
 }
 
 function listen(http: HttpServer, port: number, host: string): Promise<AddressInfo> {

@@ -12,14 +12,29 @@ export class Server {
   /** The log, line by line, as objects. */
   log = [];
 
-  constructor(args) {
+  #env;
+
+  /** `env` is added to the environment: settings of the server. */
+  constructor(args, env = {}) {
     this.#arguments = args;
+    this.#env = env;
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  get running() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** Starts on the port given once, so that a restarted server is where it was. */
   async start(port = 0) {
     const args = [at("dist/cli.js"), "serve", "--json", "--port", String(port), ...this.#arguments];
-    this.#child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(process.execPath, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...this.#env },
+    });
     createInterface({ input: this.#child.stderr }).on("line", (line) => {
       try {
         this.log.push(JSON.parse(line));

@@ -11,7 +11,15 @@ export type HttpCode =
   | "unsupported_encoding"
   | "invalid_request"
   | "payload_too_large"
-  | "draining";
+  | "draining"
+  | "overloaded"
+  | "rate_limited"
+  | "token_expired"
+  | "bad_signature"
+  | "signature_needed"
+  | "device_revoked"
+  | "request_timeout"
+  | "headers_too_large";
 
 const HTTP_CODES: Readonly<Record<HttpCode, number>> = {
   method_not_allowed: 405,
@@ -20,7 +28,23 @@ const HTTP_CODES: Readonly<Record<HttpCode, number>> = {
   invalid_request: 400,
   payload_too_large: 413,
   draining: 503,
+  overloaded: 503,
+  rate_limited: 429,
+  token_expired: 401,
+  bad_signature: 401,
+  signature_needed: 401,
+  device_revoked: 403,
+  request_timeout: 408,
+  headers_too_large: 431,
 };
+
+const ERROR_NUMBER_MAX = 1_000;
+
+/** Every code an answer may carry: those of HTTP and those of docs/errors.md. */
+export const ERROR_CODES: readonly string[] = [
+  ...Object.keys(HTTP_CODES),
+  ...Array.from({ length: ERROR_NUMBER_MAX }, (_, number) => errorInfo(number)?.code ?? "").filter(Boolean),
+];
 
 /** What may stand beside the members of RFC 9457. */
 export interface ProblemExtra {

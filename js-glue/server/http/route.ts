@@ -3,6 +3,7 @@
  * A route's handler is a plain function from a context to a result; HTTP stays outside.
  */
 
+import type { ServerResponse } from "node:http";
 import { z } from "zod";
 import type { Identity, Scope } from "../auth.ts";
 import type { Logger } from "../log.ts";
@@ -12,6 +13,10 @@ export interface Result {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array;
+  /** Instead of a body: writes to the answer, and ends it when it likes. */
+  readonly stream?: (response: ServerResponse) => void;
+  /** Events this request brought, for the rate limit. Default 1. */
+  readonly weight?: number;
 }
 
 export interface Context<Params = unknown, Query = unknown, Body = unknown> {
@@ -26,6 +31,15 @@ export interface Context<Params = unknown, Query = unknown, Body = unknown> {
 /** What a route takes as its body. `bytes` is one binary frame of the sync protocol. */
 export type BodyKind = "none" | "json" | "bytes";
 
+/** What the OpenAPI document says beyond the schemas. */
+export interface RouteDoc {
+  readonly summary?: string;
+  /** The body of a 2xx answer: its media type, or a schema when it is JSON. */
+  readonly answer?: z.ZodType | string;
+  /** Default 200. */
+  readonly status?: number;
+}
+
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Below the base path, with `:name` for parameters. */
@@ -36,6 +50,7 @@ export interface Route {
   readonly params: z.ZodType;
   readonly query: z.ZodType;
   readonly json: z.ZodType;
+  readonly doc: RouteDoc;
   run(context: Context): Promise<Result> | Result;
 }
 
@@ -45,6 +60,7 @@ export interface RouteOptions<P extends z.ZodType, Q extends z.ZodType, B extend
   readonly query?: Q;
   readonly json?: B;
   readonly body?: BodyKind;
+  readonly doc?: RouteDoc;
 }
 
 const nothing = z.object({});
@@ -68,6 +84,7 @@ export function route<
     params: options.params ?? nothing,
     query: options.query ?? nothing,
     json: options.json ?? z.unknown(),
+    doc: options.doc ?? {},
     run: (context) => run(context as Context<z.output<P>, z.output<Q>, z.output<B>>),
   };
 }

@@ -5,7 +5,7 @@ import { errorInfo } from "../../core/error-codes.ts";
 import { failure } from "../../core/errors.ts";
 import { formatEventId, LANES } from "../../core/events.ts";
 import { parseEventId } from "../../core/verdicts.ts";
-import { formatDeviceId, ownDevice, parseDeviceId, type Server } from "../context.ts";
+import { formatDeviceId, onBehalf, ownDevice, parseDeviceId, type Server } from "../context.ts";
 import { JSON_HEADERS, type Route, route } from "../http/route.ts";
 import { queueEvent } from "../queue-event.ts";
 import { Kind } from "../session.ts";
@@ -74,26 +74,22 @@ export const deadLetterRoutes = (server: Server): readonly Route[] => [
       const id = parseEventId(eventText);
       const missing = failure("not_found", "there is no such dead letter");
       if (!device || !id) throw missing;
-      const letter = await server.store.read(async (reads) => {
-        await ownDevice(reads, identity, deviceText);
-        return reads.deadLetter(identity.tenant, device, id);
-      });
+      const { owner, letter } = await server.store.read(async (reads) => ({
+        owner: await ownDevice(reads, identity, deviceText),
+        letter: await reads.deadLetter(identity.tenant, device, id),
+      }));
       if (!letter) throw missing;
       const bytes = body.eventData === undefined ? letter.payload : Buffer.from(JSON.stringify(body.eventData));
-      const queued = await queueEvent(
-        server,
-        { tenant: identity.tenant, principal: letter.principal },
-        {
-          device,
-          lane: id.lane,
-          type: letter.type,
-          module: letter.module,
-          entity: letter.entity,
-          json: bytes,
-          dedupeKey: "",
-          replaces: id,
-        },
-      );
+      const queued = await queueEvent(server, onBehalf(identity, owner), {
+        device,
+        lane: id.lane,
+        type: letter.type,
+        module: letter.module,
+        entity: letter.entity,
+        json: bytes,
+        dedupeKey: "",
+        replaces: id,
+      });
       return queuedResult(queued);
     },
   ),

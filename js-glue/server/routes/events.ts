@@ -6,7 +6,7 @@ import { failure, failureOf } from "../../core/errors.ts";
 import { formatEventId, LANES, PRIORITIES } from "../../core/events.ts";
 import { VERDICT_KINDS } from "../../core/verdicts.ts";
 import type { Identity } from "../auth.ts";
-import { formatDeviceId, ownDevice, parseDeviceId, type Server } from "../context.ts";
+import { formatDeviceId, onBehalf, ownDevice, parseDeviceId, type Server } from "../context.ts";
 import { JSON_HEADERS, json, type Result, type Route, route } from "../http/route.ts";
 import { type Queued, queueEvent } from "../queue-event.ts";
 import { Kind } from "../session.ts";
@@ -53,7 +53,7 @@ export async function queueOne(
     throw failure("invalid_argument", "epoch and seq come together", { path: "seq" });
   // One event is queued on behalf of a device that exists; only sync and register make devices known.
   const owner = await server.store.read((reads) => ownDevice(reads, identity, body.deviceId));
-  const subject = { tenant: identity.tenant, principal: owner.principal };
+  const subject = onBehalf(identity, owner);
   const position =
     body.epoch === undefined || body.seq === undefined
       ? undefined

@@ -23,7 +23,7 @@ async function sync(
   if (applied + rejected + deferred + duplicate > 0)
     server.log.info({ device: formatDeviceId(done.device), from, applied, rejected, deferred, duplicate }, "push");
   const headers = { "content-type": BATCH_TYPE, "cache-control": "no-store" };
-  return { status: 200, headers, body: done.reply };
+  return { status: 200, headers, body: done.reply, weight: applied + rejected + deferred + duplicate };
 }
 
 const fromOf = ({ headers }: Context<unknown, unknown, Uint8Array>): string => {

@@ -52,6 +52,8 @@ export interface Database {
   isTrouble(error: unknown): boolean;
   /** A text that is different in another installation of the database; empty when the database has none. */
   identity(): Promise<string>;
+  /** Callers waiting for a connection, and how many there are at most. */
+  pressure(): { readonly waiting: number; readonly max: number };
   /** Waits for what runs, then closes. Nothing may be begun after it. */
   close(): Promise<void>;
 }

@@ -6,7 +6,11 @@
 import { createHash } from "node:crypto";
 import { failure } from "../../core/errors.ts";
 import postgres001 from "../migrations/postgres/001-foundation.sql";
+import postgres002 from "../migrations/postgres/002-operations.sql";
+import postgres003 from "../migrations/postgres/003-insight.sql";
 import sqlite001 from "../migrations/sqlite/001-foundation.sql";
+import sqlite002 from "../migrations/sqlite/002-operations.sql";
+import sqlite003 from "../migrations/sqlite/003-insight.sql";
 import type { Connection, Database } from "./database.ts";
 import { int, text } from "./rows.ts";
 
@@ -18,6 +22,8 @@ interface Migration {
 
 const MIGRATIONS: readonly Migration[] = [
   { id: 1, name: "foundation", sql: { sqlite: sqlite001, postgres: postgres001 } },
+  { id: 2, name: "operations", sql: { sqlite: sqlite002, postgres: postgres002 } },
+  { id: 3, name: "insight", sql: { sqlite: sqlite003, postgres: postgres003 } },
 ];
 
 /** The level this build needs at least; a database may be ahead of it, never behind. */
@@ -32,6 +38,8 @@ const statementsOf = (sql: string): string[] =>
     .split(";")
     .map((statement) => statement.trim())
     .filter(Boolean);
+
+const ATTEMPTS_MAX = 20;
 
 const BOOKKEEPING = [
   "CREATE TABLE IF NOT EXISTS schema_migration (id bigint PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, ms bigint NOT NULL, applied_at bigint NOT NULL)",
@@ -69,7 +77,7 @@ async function prepare(database: Database): Promise<void> {
       return;
     } catch (error) {
       const code = (error as { code?: unknown }).code;
-      if (attempt >= 3 || (code !== "23505" && code !== "42P07" && !database.isRace(error))) throw error;
+      if (attempt >= ATTEMPTS_MAX || (code !== "23505" && code !== "42P07" && !database.isRace(error))) throw error;
     }
   }
 }

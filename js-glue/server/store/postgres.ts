@@ -6,7 +6,9 @@
 import pg from "pg";
 import type { Columns, Connection, Database, Dialect, Row, SqlValue } from "./database.ts";
 import { packColumns } from "./database.ts";
+import { SERVER_ITSELF } from "./row-security.ts";
 import { text } from "./rows.ts";
+import { currentTenant } from "./tenant.ts";
 
 const sqlTypes = { int: "bigint", text: "text", bytes: "bytea" } as const;
 
@@ -84,9 +86,21 @@ export interface PostgresOptions {
 export class PostgresDatabase implements Database {
   readonly dialect = dialect;
   readonly #pool: pg.Pool;
+  #fenced = false;
 
   private constructor(pool: pg.Pool) {
     this.#pool = pool;
+  }
+
+  /** From now on every transaction says whose rows it may see (store/row-security.ts). */
+  fence(): void {
+    this.#fenced = true;
+  }
+
+  // One message: the fence costs no round trip.
+  #begin(begin: string): string {
+    if (!this.#fenced) return begin;
+    return `${begin}; SET LOCAL oas.tenant = ${pg.escapeLiteral(currentTenant() ?? SERVER_ITSELF)}`;
   }
 
   /** Connects lazily; `url` is a postgres:// address. */
@@ -144,6 +158,10 @@ export class PostgresDatabase implements Database {
     }
   }
 
+  pressure(): { readonly waiting: number; readonly max: number } {
+    return { waiting: this.#pool.waitingCount, max: this.#pool.options.max };
+  }
+
   close(): Promise<void> {
     return this.#pool.end();
   }
@@ -157,7 +175,7 @@ export class PostgresDatabase implements Database {
     };
     client.on("error", onError);
     try {
-      await client.query(begin);
+      await client.query(this.#begin(begin));
       const result = await work(new PostgresConnection(client));
       await client.query("COMMIT");
       return result;

@@ -40,7 +40,7 @@ const Tag = { mark: 0, hash: 1, verdict: 2, void: 3 } as const;
 
 export class SqlReads implements Reads {
   readonly connection: Connection;
-  protected readonly dialect: Dialect;
+  readonly dialect: Dialect;
   readonly #streams: Batch;
   readonly #positions: Batch;
 
@@ -68,11 +68,16 @@ export class SqlReads implements Reads {
     return rows[0] && deviceOf(rows[0]);
   }
 
-  async devices(tenant: string, principal: string | undefined, limit: number): Promise<readonly DeviceRecord[]> {
+  async devices(
+    tenant: string,
+    principal: string | undefined,
+    limit: number,
+    after: Uint8Array = new Uint8Array(),
+  ): Promise<readonly DeviceRecord[]> {
     const rows = await this.connection.query(
-      `SELECT * FROM device_sync_state WHERE tenant_id = $1${principal === undefined ? "" : " AND principal_id = $3"}
+      `SELECT * FROM device_sync_state WHERE tenant_id = $1 AND device_id > $3${principal === undefined ? "" : " AND principal_id = $4"}
        ORDER BY device_id LIMIT $2`,
-      principal === undefined ? [tenant, limit] : [tenant, limit, principal],
+      principal === undefined ? [tenant, limit, after] : [tenant, limit, after, principal],
     );
     return rows.map(deviceOf);
   }

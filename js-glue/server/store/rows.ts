@@ -58,6 +58,7 @@ export const deviceOf = (row: Row): DeviceRecord => ({
   platform: optionalText(row, "platform"),
   online: int(row, "online") === 1,
   networkType: optionalText(row, "network_type"),
+  publicKey: optionalText(row, "public_key"),
   arrivalHead: int(row, "arrival_head"),
   lateHead: int(row, "late_head"),
   deferredCount: int(row, "deferred_count"),

@@ -2,12 +2,14 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../core/errors.ts";
+import { step } from "../operations/trace.ts";
 import type { Incarnation } from "../session.ts";
 import type { Database } from "./database.ts";
 import { startInstall } from "./install.ts";
 import { migrate } from "./migrations.ts";
 import { PostgresDatabase } from "./postgres.ts";
 import { SqlReads } from "./reads.ts";
+import { fenceTenants } from "./row-security.ts";
 import { SqliteDatabase } from "./sqlite.ts";
 import type { Reads, Store, Writes } from "./store.ts";
 import { SqlWrites } from "./writes.ts";
@@ -24,6 +26,13 @@ export interface OpenStoreOptions {
   readonly onIdleError: (error: Error) => void;
   readonly restored?: boolean;
   readonly connectionsMax?: number;
+  /**
+   * PostgreSQL's row level security as a second fence between tenants. Stays on once it is on; false takes it down, and
+   * undefined leaves it as it is.
+   */
+  readonly rowSecurity?: boolean;
+  /** Told how long each writing transaction took. */
+  readonly onCommit?: (seconds: number) => void;
 }
 
 class SqlStore implements Store {
@@ -34,8 +43,16 @@ class SqlStore implements Store {
     return this.#database.dialect.name;
   }
 
-  constructor(database: Database, incarnation: Incarnation, migrationLevel: number) {
+  readonly #onCommit: (seconds: number) => void;
+
+  constructor(
+    database: Database,
+    incarnation: Incarnation,
+    migrationLevel: number,
+    onCommit: (seconds: number) => void,
+  ) {
     this.#database = database;
+    this.#onCommit = onCommit;
     this.incarnation = incarnation;
     this.migrationLevel = migrationLevel;
   }
@@ -44,13 +61,26 @@ class SqlStore implements Store {
     const { dialect } = this.#database;
     for (let race = 1; ; race++) {
       try {
-        return await this.#database.transaction((connection) => work(new SqlWrites(connection, dialect)));
+        const start = performance.now();
+        const result = await step("store.write", { race }, () =>
+          this.#database.transaction((connection) => work(new SqlWrites(connection, dialect))),
+        );
+        this.#onCommit((performance.now() - start) / 1_000);
+        return result;
       } catch (error) {
         if (!this.isRace(error) || race >= RACES_MAX) throw error;
         // Whoever lost tries again at another moment than the next loser.
         await sleep(Math.random() * 10 * 2 ** race);
       }
     }
+  }
+
+  pressure(): { readonly waiting: number; readonly max: number } {
+    return this.#database.pressure();
+  }
+
+  backUp(folder: string, at: number): Promise<string | undefined> {
+    return this.#database instanceof SqliteDatabase ? this.#database.backUp(folder, at) : Promise.resolve(undefined);
   }
 
   read<T>(work: (reads: Reads) => Promise<T>): Promise<T> {
@@ -89,10 +119,11 @@ export async function openStore(url: string, options: OpenStoreOptions): Promise
   const database = await openDatabase(url, options);
   try {
     const level = await migrate(database, options.now);
+    if (database instanceof PostgresDatabase && (await fenceTenants(database, options.rowSecurity))) database.fence();
     const file = database instanceof SqliteDatabase ? database.file : undefined;
     const now = options.now();
     const incarnation = await startInstall(database, { now, restored: options.restored ?? false, file });
-    return new SqlStore(database, incarnation, level);
+    return new SqlStore(database, incarnation, level, options.onCommit ?? (() => undefined));
   } catch (error) {
     await database.close();
     throw error;

@@ -5,6 +5,8 @@
  * synced to disk before it resolves (WAL, synchronous=FULL).
  */
 
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../core/errors.ts";
 import type { Columns, Connection, Database, Dialect, Row, SqlValue } from "./database.ts";
@@ -128,6 +130,7 @@ export class SqliteDatabase implements Database {
   readonly #writer: SqliteConnection;
   readonly #reader: SqliteConnection | undefined;
   readonly #path: string;
+  #waiting = 0;
   #writing: Promise<unknown> = Promise.resolve();
   #reading: Promise<unknown> = Promise.resolve();
 
@@ -156,7 +159,11 @@ export class SqliteDatabase implements Database {
   }
 
   transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    const turn = this.#writing.then(() => within(this.#writer, "BEGIN IMMEDIATE", work));
+    this.#waiting++;
+    const turn = this.#writing.then(() => {
+      this.#waiting--;
+      return within(this.#writer, "BEGIN IMMEDIATE", work);
+    });
     this.#writing = turn.catch(ignored);
     return turn;
   }
@@ -179,6 +186,32 @@ export class SqliteDatabase implements Database {
     );
   }
 
+  pressure(): { readonly waiting: number; readonly max: number } {
+    return { waiting: this.#waiting, max: 1 };
+  }
+
+  /**
+   * A copy of one state of the database, made while others read and write; the newest seven are kept. Only a whole copy gets
+   * its final name.
+   */
+  async backUp(folder: string, at: number): Promise<string> {
+    await mkdir(folder, { recursive: true });
+    const file = join(folder, `${at}.sqlite`);
+    await rm(`${file}.part`, { force: true });
+    const Driver = await loadDriver();
+    const copy = new SqliteConnection(new Driver(this.#path));
+    try {
+      await whenFree(() => copy.exec(`VACUUM INTO '${`${file}.part`.replaceAll("'", "''")}'`));
+    } finally {
+      copy.close();
+    }
+    await rename(`${file}.part`, file);
+    const copies = (await readdir(folder)).filter((name) => /^\d+\.sqlite$/.test(name));
+    copies.sort((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
+    for (const old of copies.slice(COPIES_KEPT)) await rm(join(folder, old), { force: true });
+    return file;
+  }
+
   async identity(): Promise<string> {
     return "";
   }
@@ -195,6 +228,8 @@ const messageOf = (error: unknown): string =>
   error instanceof Error ? `${String((error as { code?: unknown }).code ?? "")} ${error.message}` : String(error);
 
 const isBusy = (error: unknown): boolean => /database is locked|SQLITE_BUSY/.test(messageOf(error));
+
+const COPIES_KEPT = 7;
 
 // Another process, or another connection of this one, holds the write lock. SQLite itself would wait by blocking this
 // thread, and with it whoever is to release the lock; so it waits briefly and we wait for the rest.

@@ -17,7 +17,7 @@ import type {
   StreamWrite,
   VoidWrite,
 } from "../session.ts";
-import type { Connection } from "./database.ts";
+import type { Connection, Dialect } from "./database.ts";
 
 export interface DeviceRecord {
   readonly device: Uint8Array;
@@ -26,6 +26,8 @@ export interface DeviceRecord {
   readonly platform: string | null;
   readonly online: boolean;
   readonly networkType: string | null;
+  /** SPKI of its P-256 key, base64; a device that has one signs its requests. */
+  readonly publicKey: string | null;
   /** Arrival numbers of events and numbers of late verdicts are dense per device, from 1. */
   readonly arrivalHead: number;
   readonly lateHead: number;
@@ -124,9 +126,16 @@ export interface EventCounts {
 
 export interface Reads {
   readonly connection: Connection;
+  readonly dialect: Dialect;
   /** Read-only unless `lock`: then nobody else changes this device until the transaction ends. */
   device(tenant: string, device: Uint8Array, lock?: boolean): Promise<DeviceRecord | undefined>;
-  devices(tenant: string, principal: string | undefined, limit: number): Promise<readonly DeviceRecord[]>;
+  /** In order of their ids, those behind `after`; of one principal, or of all when undefined. */
+  devices(
+    tenant: string,
+    principal: string | undefined,
+    limit: number,
+    after?: Uint8Array,
+  ): Promise<readonly DeviceRecord[]>;
   /** One row per need, in their order; streams never seen stand at number 0. */
   streamRows(tenant: string, device: Uint8Array, needs: readonly StreamNeed[]): Promise<StreamRow[]>;
   hashes(tenant: string, device: Uint8Array, stream: StreamRef, from: number, to: number): Promise<readonly Mark[]>;
@@ -226,6 +235,10 @@ export interface Store {
   /** True for trouble with the database itself: answer 503, nothing happened or nobody knows. */
   isTrouble(error: unknown): boolean;
   isRace(error: unknown): boolean;
+  /** Writes a copy named after the time into the folder and returns its file; undefined where the database has its own ways. */
+  backUp(folder: string, at: number): Promise<string | undefined>;
+  /** Callers waiting for their turn, and how many are served at once. */
+  pressure(): { readonly waiting: number; readonly max: number };
   readonly kind: "sqlite" | "postgres";
   readonly incarnation: Incarnation;
   readonly migrationLevel: number;

@@ -17,6 +17,7 @@ import type {
   InboxEvent,
   Writes,
 } from "./store.ts";
+import { referenceOf, subjectKey } from "./subject-key.ts";
 
 const DEVICE = "tenant_id = $1 AND device_id = $2";
 const EVENT = `${DEVICE} AND epoch = $3 AND lane = $4 AND client_seq = $5`;
@@ -380,11 +381,13 @@ export class SqlWrites extends SqlReads implements Writes {
   }
 
   async audit(tenant: string, entries: readonly AuditEntry[]): Promise<void> {
-    for (const { at, actor, action, subject, detail } of entries)
+    for (const { at, actor, action, subject, detail } of entries) {
+      const key = await subjectKey(this.connection, tenant, actor, at);
       await this.connection.run(
         `INSERT INTO audit_log (tenant_id, id, at, actor, action, subject_ref, detail) VALUES ($1,$2,$3,$4,$5,$6,$7)`,
-        [tenant, randomUUID(), at, actor, action, subject, detail ?? null],
+        [tenant, randomUUID(), at, key.ref, action, referenceOf(key, subject), detail ?? null],
       );
+    }
   }
 
   async #insert(

@@ -1,0 +1,29 @@
+/** Every endpoint. The router, the OpenAPI document, the typed client and the tests of isolation are all made from this list. */
+
+import type { Server } from "../context.ts";
+import type { Route } from "../http/route.ts";
+import { authRoutes } from "./auth.ts";
+import { deadLetterRoutes } from "./dead-letter.ts";
+import { deviceRoutes } from "./device.ts";
+import { eventRoutes } from "./events.ts";
+import { healthRoutes } from "./health.ts";
+import { metaRoutes } from "./meta.ts";
+import { operationRoutes } from "./operations.ts";
+import { privacyRoutes } from "./privacy.ts";
+import { syncRoutes } from "./sync.ts";
+
+export function allRoutes(server: Server): readonly Route[] {
+  const routes: Route[] = [
+    ...deviceRoutes(server),
+    ...eventRoutes(server),
+    ...syncRoutes(server),
+    ...deadLetterRoutes(server),
+    ...authRoutes(server),
+    ...healthRoutes(server),
+    ...operationRoutes(server),
+    ...privacyRoutes(server),
+  ];
+  // The document describes itself, too, so it reads the list when it is asked.
+  routes.push(...metaRoutes(() => routes));
+  return routes;
+}

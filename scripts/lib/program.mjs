@@ -1,0 +1,72 @@
+// Programs in TypeScript below tests/, bundled and run as a claim needs them: each prints one JSON line last.
+
+import { spawn } from "node:child_process";
+import { rmSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { gluePlugin } from "../build.mjs";
+import { at } from "./run.mjs";
+
+/** Bundles `sources` into a folder of its own; `remove` deletes it. */
+export async function bundlePrograms(sources) {
+  const out = at("build/js", `program-${process.pid}-${Math.random().toString(36).slice(2)}`);
+  const { build } = await import("esbuild");
+  await build({
+    absWorkingDir: at(),
+    entryPoints: sources,
+    outdir: out,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    packages: "external",
+    target: "node20",
+    sourcemap: "linked",
+    loader: { ".sql": "text" },
+    define: { __OAS_VERSION__: '"claim"' },
+    logLevel: "warning",
+    plugins: [gluePlugin({ inline: false, folder: pathToFileURL(at("dist/")).href })],
+  });
+  return {
+    path: (source) => `${out}/${source.split("/").pop().replace(/\.ts$/, ".js")}`,
+    remove: () => rmSync(out, { recursive: true, force: true }),
+  };
+}
+
+/** Runs a command whose last line of output is JSON, and resolves with it. Rejects when the command fails. */
+export function lastLine(command, args, { env = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: at(),
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...env },
+    });
+    let text = "";
+    child.stdout.on("data", (chunk) => {
+      text += chunk;
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      const line = text.trim().split("\n").at(-1);
+      if (code === 0 && line) resolve(JSON.parse(line));
+      else reject(new Error(`${args.join(" ")} ended with ${code}`));
+    });
+  });
+}
+
+/** Bundles one program and runs it with each list of arguments, beside a PostgreSQL of its own where `postgres` says so. */
+export async function runProgram(source, runs, { more = [] } = {}) {
+  const programs = await bundlePrograms([source, ...more]);
+  try {
+    const results = [];
+    for (const { args = [], postgres = false, durable = false, env = {} } of runs) {
+      const command = [process.execPath, "--enable-source-maps", programs.path(source), ...args.map(String)];
+      const line = postgres
+        ? await lastLine(at("scripts/pg-test.sh"), [...(durable ? ["--durable"] : []), "--", ...command], { env })
+        : await lastLine(command[0], command.slice(1), { env });
+      results.push(line);
+    }
+    return results;
+  } finally {
+    programs.remove();
+  }
+}
