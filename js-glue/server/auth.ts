@@ -26,6 +26,8 @@ export interface Caller extends Subject {
 
 export interface Identity extends Caller {
   readonly scopes: readonly Scope[];
+  /** When the credential ends, in milliseconds since 1970; undefined = it does not by itself. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** The part of a request that a credential may be in. Header names are lower case. */

@@ -2,13 +2,23 @@
 /** `offline-ai-sync serve`: a sync server from one command, with SQLite unless a database is named. */
 
 import { parseArgs } from "node:util";
+import type { Server } from "./context.ts";
+import { clientSource } from "./http/client-source.ts";
+import { openApi } from "./http/openapi.ts";
 import { createLogger, errorFields, type LogLevel } from "./log.ts";
+import { allRoutes } from "./routes/table.ts";
+import { BASE_PATH } from "./server.ts";
 import { readSettings, redacted, serverOptions } from "./settings.ts";
 import { startStandalone } from "./standalone.ts";
 
+declare const __OAS_VERSION__: string;
+
 const USAGE = `usage: offline-ai-sync serve [options]
+       offline-ai-sync openapi   the OpenAPI 3.1 document of the API
+       offline-ai-sync client    a typed client for it, in TypeScript
 
   --db <url>       sqlite:<file> or postgres://...   (default: DATABASE_URL, else sqlite:./offline-ai-sync.sqlite)
+  --redis <url>    redis://...: hints between several processes (default: REDIS_URL)
   --port <number>  default 8787; 0 = any free port
   --host <name>    default 127.0.0.1
   --static <dir>   also serve these files, under a strict content security policy (--demo is the same)
@@ -24,6 +34,7 @@ function readArguments(args: readonly string[]) {
     args: [...args],
     options: {
       db: { type: "string" },
+      redis: { type: "string" },
       port: { type: "string" },
       host: { type: "string" },
       static: { type: "string" },
@@ -54,6 +65,7 @@ async function serve(args: readonly string[]): Promise<void> {
     restored: values.restored,
     freshKey: values.json,
     ...(db === undefined ? {} : { db }),
+    ...(values.redis === undefined ? {} : { redis: values.redis }),
     ...(values.port === undefined ? {} : { port: Number(values.port) }),
     ...(values.host === undefined ? {} : { host: values.host }),
     ...(folder === undefined ? {} : { static: folder }),
@@ -82,12 +94,21 @@ async function serve(args: readonly string[]): Promise<void> {
   if (running.key) print(`development key (shown once): ${running.key}`);
 }
 
+/** The API's document, or a typed client made from it, without a server. */
+function describeApi(asClient: boolean): void {
+  // Only what routes say of themselves is read; none of them is called.
+  const document = openApi(allRoutes({} as Server), BASE_PATH, __OAS_VERSION__);
+  print(asClient ? clientSource(document) : JSON.stringify(document, null, 2));
+}
+
 const [command, ...rest] = process.argv.slice(2);
 if (command === "serve") {
   serve(rest).catch((error: unknown) => {
     process.stderr.write(`offline-ai-sync: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exit(1);
   });
+} else if (command === "openapi" || command === "client") {
+  describeApi(command === "client");
 } else if (command === undefined || command === "help" || command === "--help") {
   print(USAGE);
 } else {

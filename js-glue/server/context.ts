@@ -13,11 +13,13 @@ import type { Maintenance } from "./operations/maintenance.ts";
 import type { Metrics } from "./operations/metrics.ts";
 import type { OpenSession } from "./session.ts";
 import type { DeviceRecord, Reads, Store } from "./store/store.ts";
+import type { Streams } from "./streams.ts";
 
 export interface Server {
   readonly store: Store;
   readonly metrics: Metrics;
   readonly load: Load;
+  readonly streams: Streams;
   readonly insight: Insight;
   readonly maintenance: Maintenance;
   readonly deviceTokens: DeviceTokens;

@@ -5,6 +5,8 @@ import { errorFields } from "./log.ts";
 import { type ReleaseOptions, releaseDevice } from "./release.ts";
 
 export interface ReleasesOptions extends ReleaseOptions {
+  /** Late verdicts of this device are there now. */
+  readonly settled: (tenant: string, device: Uint8Array) => void;
   /** 0 = no timer. */
   readonly intervalMs: number;
 }
@@ -64,7 +66,8 @@ export class Releases {
 
   async #release(tenant: string, device: Uint8Array): Promise<void> {
     try {
-      await releaseDevice(this.#options, tenant, device);
+      const settled = await releaseDevice(this.#options, tenant, device);
+      if (settled > 0) this.#options.settled(tenant, device);
     } catch (error) {
       // The rows are as they were; the timer comes back to them.
       this.#options.log.warn(errorFields(error), "could not release waiting events");

@@ -16,6 +16,9 @@ import {
   mintApiKey,
   type Scope,
 } from "./auth.ts";
+import { type Bus, type Listener, localBus } from "./bus/bus.ts";
+import { postgresBus } from "./bus/postgres.ts";
+import { redisBus } from "./bus/redis.ts";
 import type { Server } from "./context.ts";
 import { ServerCore } from "./core.ts";
 import { type Handler, Handlers, type Subject } from "./handlers.ts";
@@ -42,6 +45,7 @@ import { allRoutes } from "./routes/table.ts";
 import { storedFigures } from "./store/figures.ts";
 import { openStore } from "./store/sql-store.ts";
 import type { Store } from "./store/store.ts";
+import { Streams } from "./streams.ts";
 
 export const BASE_PATH = "/api/offline-ai";
 
@@ -73,6 +77,8 @@ export interface SyncServerOptions {
   /** This database was restored from a backup: clients compare what they have. */
   readonly restored?: boolean;
   readonly connectionsMax?: number;
+  /** Hints between processes: `redis://...`. Default: PostgreSQL's own where that is the database, else none. */
+  readonly redis?: string;
   /** How often maintenance runs, in milliseconds; 0 = never by itself. Default a day. */
   readonly cleanupIntervalMs?: number;
   /** Days that applied events are kept; 0, the default = for ever. */
@@ -134,7 +140,16 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     triesMax: options.triesMax ?? 10,
     log,
     intervalMs: options.releaseIntervalMs ?? 1_000,
+    settled: (tenant, device) => {
+      store
+        .read((reads) => reads.device(tenant, device))
+        .then((record) => record && streams.notify(tenant, record.principal))
+        .catch(() => undefined); // a hint; the client looks by itself, too
+    },
   });
+  const streams = new Streams(metrics, now);
+  const bus = await openBus(options, (topics) => streams.hear(topics), log);
+  streams.connect(bus);
   let draining = false;
   const load = new Load({ pool: () => store.pressure(), metrics, measure: options.shedding ?? true });
   const deviceTokens = new DeviceTokens(store, now);
@@ -158,6 +173,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     store,
     metrics,
     load,
+    streams,
     insight,
     maintenance,
     deviceTokens,
@@ -225,17 +241,25 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     queueEvent: (subject, event) => queueOne(server, as(subject), queuedEvent.parse(event)),
     release: () => releases.due(),
     drain() {
+      if (!draining) streams.close();
       draining = true;
     },
     async close() {
+      if (!draining) streams.close();
       draining = true;
       load.close();
+      await bus.close();
       await releases.close();
       await maintenance.close();
       await insight.flush().catch((error: unknown) => log.warn(errorFields(error), "statistics were not written"));
       await store.close();
     },
   };
+}
+
+function openBus({ db, redis }: SyncServerOptions, listener: Listener, log: Logger): Promise<Bus> | Bus {
+  if (redis !== undefined) return redisBus(redis, listener, log);
+  return /^postgres/.test(db) ? postgresBus(db, listener, log) : localBus();
 }
 
 const handleWith =

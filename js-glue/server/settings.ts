@@ -78,6 +78,7 @@ export function serverOptions(settings: Settings): Partial<StandaloneOptions> {
     syncIntervalMs: settings.OFFLINE_AI_SYNC_INTERVAL,
     rateEventsPerMinute: settings.OFFLINE_AI_RATE_EVENTS_PER_MINUTE,
     requestTimeoutMs: settings.OFFLINE_AI_REQUEST_TIMEOUT,
+    ...(settings.REDIS_URL === undefined ? {} : { redis: settings.REDIS_URL }),
     cleanupIntervalMs: settings.OFFLINE_AI_CLEANUP_INTERVAL,
     retentionDays: settings.OFFLINE_AI_RETENTION_DAYS,
     ...(settings.OFFLINE_AI_BACKUP_FOLDER === undefined ? {} : { backupFolder: settings.OFFLINE_AI_BACKUP_FOLDER }),

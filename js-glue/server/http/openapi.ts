@@ -19,7 +19,12 @@ export interface Operation {
   readonly summary: string;
   readonly tags: readonly string[];
   readonly security: readonly Json[];
-  readonly parameters: readonly { readonly name: string; readonly in: string; readonly schema: Json }[];
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required: boolean;
+    readonly schema: Json;
+  }[];
   readonly requestBody?: {
     readonly required: boolean;
     readonly content: Readonly<Record<string, { readonly schema: Json }>>;
@@ -35,14 +40,13 @@ export function schemaOf(type: z.ZodType, io: "input" | "output"): Json {
   return schema;
 }
 
-/** `/device/:deviceId/status` by GET becomes `getDeviceStatus`. */
+/** `GET /device/:deviceId/status` becomes `getDeviceStatus`, `GET /models/:modelId` becomes `getModelsByModelId`. */
 export function operationId({ method, path }: Pick<Route, "method" | "path">): string {
-  const words = path
-    .split("/")
-    .filter((part) => part !== "" && !part.startsWith(":"))
-    .flatMap((part) => part.split(/[-._]/));
-  const by = path.endsWith("/") ? [] : path.split("/").at(-1)?.startsWith(":") ? ["one"] : [];
-  return [method.toLowerCase(), ...words, ...by]
+  const parts = path.split("/").filter(Boolean);
+  const words = parts.filter((part) => !part.startsWith(":")).flatMap((part) => part.split(/[-._]/));
+  const lastWord = parts.findLastIndex((part) => !part.startsWith(":"));
+  const by = parts.slice(lastWord + 1).map((part) => part.slice(1));
+  return [method.toLowerCase(), ...words, ...(by.length > 0 ? ["by"] : []), ...by]
     .map((word, i) => (i === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1)))
     .join("");
 }

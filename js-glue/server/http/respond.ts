@@ -56,7 +56,7 @@ export async function respond(
   const { method, path: pattern } = found.route;
   let result: Result;
   let failed: unknown;
-  const leave = environment.load.enter();
+  const leave = found.route.waits ? () => undefined : environment.load.enter();
   try {
     result = await traced(`${method} ${pattern}`, request.headers, () => run(environment, found, path, request));
   } catch (error) {

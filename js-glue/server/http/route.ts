@@ -47,6 +47,8 @@ export interface Route {
   /** Undefined = open to anyone; the identity is then that of nobody. */
   readonly scope: Scope | undefined;
   readonly body: BodyKind;
+  /** Answers when something happens, not when work is done: it does not count as load. */
+  readonly waits: boolean;
   readonly params: z.ZodType;
   readonly query: z.ZodType;
   readonly json: z.ZodType;
@@ -60,6 +62,7 @@ export interface RouteOptions<P extends z.ZodType, Q extends z.ZodType, B extend
   readonly query?: Q;
   readonly json?: B;
   readonly body?: BodyKind;
+  readonly waits?: boolean;
   readonly doc?: RouteDoc;
 }
 
@@ -80,6 +83,7 @@ export function route<
     method,
     path,
     scope: options.scope,
+    waits: options.waits ?? false,
     body: options.body ?? (options.json ? "json" : "none"),
     params: options.params ?? nothing,
     query: options.query ?? nothing,

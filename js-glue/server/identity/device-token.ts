@@ -96,6 +96,7 @@ export class DeviceTokens {
       principal: text(row, "principal_id"),
       scopes: ["sync"],
       device: Uint8Array.from(bytes(row, "device_id")),
+      expiresAt: int(row, "expires_at"),
     };
     return { identity, expiresAt: int(row, "expires_at") };
   }

@@ -85,7 +85,7 @@ function identityOf(payload: JWTPayload, options: JwtOptions): Identity | undefi
     .filter((name) => name.startsWith(prefix))
     .map((name) => name.slice(prefix.length))
     .filter(isScope);
-  return { tenant, principal, scopes: asked.length > 0 ? asked : ["sync"] };
+  return { tenant, principal, scopes: asked.length > 0 ? asked : ["sync"], expiresAt: (payload.exp ?? 0) * 1_000 };
 }
 
 const isName = (value: unknown): value is string =>

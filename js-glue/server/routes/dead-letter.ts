@@ -44,6 +44,13 @@ export const deadLetterRoutes = (server: Server): readonly Route[] => [
           .optional(),
         limit: z.coerce.number().int().min(1).max(500).default(100),
       }),
+      doc: {
+        summary: "Refused events nobody has decided about",
+        answer: z.object({
+          items: z.array(z.object({ id: z.string(), eventId: z.string(), code: z.unknown() }).loose()),
+          nextCursor: z.string().nullable(),
+        }),
+      },
     },
     ({ identity, query }) =>
       server.store.read(async (reads) => {
@@ -67,6 +74,11 @@ export const deadLetterRoutes = (server: Server): readonly Route[] => [
       scope: "sync",
       params: z.object({ id: z.string().max(128) }),
       json: z.object({ eventData: z.unknown().optional() }),
+      doc: {
+        summary: "Tries the event again, as it was or mended; the letter is closed when it is applied",
+        answer: z.object({ eventId: z.string(), status: z.string(), repeated: z.boolean() }),
+        status: 201,
+      },
     },
     async ({ identity, params, body }) => {
       const [deviceText = "", eventText = ""] = params.id.split(".");

@@ -138,18 +138,39 @@ function page(events: readonly InboxEvent[], limit: number): Result {
   return { status: 200, headers: JSON_HEADERS, body: Buffer.from(body) };
 }
 
+const pageAnswer = z.object({
+  items: z.array(z.object({ id: z.string() }).loose()),
+  nextCursor: z.string().nullable(),
+});
+
+const queueDoc = {
+  summary: "One event as JSON; exactly once with epoch and seq, or with an Idempotency-Key",
+  answer: z.object({ eventId: z.string(), status: z.enum(VERDICT_KINDS), repeated: z.boolean() }),
+  status: 201,
+};
+
 export const eventRoutes = (server: Server): readonly Route[] => [
-  route("POST", "/events/queue", { scope: "sync", json: queuedEvent }, async ({ identity, body, headers }) => {
-    const key = headers["idempotency-key"];
-    if (key !== undefined && (typeof key !== "string" || key.length > 200))
-      throw failure("invalid_argument", "Idempotency-Key is longer than 200 characters");
-    return queuedResult(await queueOne(server, identity, body, key));
-  }),
+  route(
+    "POST",
+    "/events/queue",
+    { scope: "sync", json: queuedEvent, doc: queueDoc },
+    async ({ identity, body, headers }) => {
+      const key = headers["idempotency-key"];
+      if (key !== undefined && (typeof key !== "string" || key.length > 200))
+        throw failure("invalid_argument", "Idempotency-Key is longer than 200 characters");
+      return queuedResult(await queueOne(server, identity, body, key));
+    },
+  ),
 
   route(
     "GET",
     "/events/:deviceId/pending",
-    { scope: "sync", params: deviceParams, query: z.object(paging) },
+    {
+      scope: "sync",
+      params: deviceParams,
+      query: z.object(paging),
+      doc: { summary: "Accepted events whose verdict is open", answer: pageAnswer },
+    },
     ({ identity, params, query }) =>
       server.store.read(async (reads) => {
         const device = await ownDevice(reads, identity, params.deviceId);
@@ -183,6 +204,7 @@ export const eventRoutes = (server: Server): readonly Route[] => [
         type: z.string().max(256).optional(),
         since: z.coerce.number().int().min(0).optional(),
       }),
+      doc: { summary: "Events in order of arrival, with their verdicts and the client's own JSON", answer: pageAnswer },
     },
     ({ identity, params, query }) =>
       server.store.read(async (reads) => {

@@ -1,5 +1,6 @@
 /** Probes: is the process alive, may it get requests, and how is it? */
 
+import { z } from "zod";
 import type { Server } from "../context.ts";
 import { PROTOCOL_NEWEST, PROTOCOL_OLDEST, problem } from "../http/problem.ts";
 import { json, type Result, type Route, route } from "../http/route.ts";
@@ -33,6 +34,8 @@ function readiness(server: Server): () => Promise<Ready> {
   };
 }
 
+const statusAnswer = z.object({ status: z.string() }).loose();
+
 export function healthRoutes(server: Server): readonly Route[] {
   const ready = readiness(server);
   const answer = async (): Promise<Result> => {
@@ -40,22 +43,39 @@ export function healthRoutes(server: Server): readonly Route[] {
     return ok ? json(200, { status: "ok" }) : problem(503, "server_busy", why, "", { retryAfterMs: 1_000 });
   };
   return [
-    route("GET", "/health/live", {}, () => json(200, { status: "ok" })),
-    route("GET", "/health/ready", {}, answer),
-    route("GET", "/health", {}, async ({ identity }) => {
-      const { ok, why } = await ready();
-      const { incarnation, migrationLevel: level } = server.store;
-      const details = identity.scopes.includes("admin")
-        ? {
-            database: why,
-            migrationLevel: level,
-            version: __OAS_VERSION__,
-            protocol: { oldest: PROTOCOL_OLDEST, newest: PROTOCOL_NEWEST },
-            incarnation: `${incarnation.mintedAt}.${incarnation.random.toString(16)}`,
-            uptimeSeconds: Math.round(process.uptime()),
-          }
-        : {};
-      return json(ok ? 200 : 503, { status: ok ? "ok" : "unavailable", ...details });
-    }),
+    route("GET", "/health/live", { doc: { summary: "The process answers", answer: statusAnswer } }, () =>
+      json(200, { status: "ok" }),
+    ),
+    route(
+      "GET",
+      "/health/ready",
+      {
+        doc: {
+          summary: "Send it requests: the database answers, the schema fits, it is not draining",
+          answer: statusAnswer,
+        },
+      },
+      answer,
+    ),
+    route(
+      "GET",
+      "/health",
+      { doc: { summary: "Status for anyone; details with the scope admin", answer: statusAnswer } },
+      async ({ identity }) => {
+        const { ok, why } = await ready();
+        const { incarnation, migrationLevel: level } = server.store;
+        const details = identity.scopes.includes("admin")
+          ? {
+              database: why,
+              migrationLevel: level,
+              version: __OAS_VERSION__,
+              protocol: { oldest: PROTOCOL_OLDEST, newest: PROTOCOL_NEWEST },
+              incarnation: `${incarnation.mintedAt}.${incarnation.random.toString(16)}`,
+              uptimeSeconds: Math.round(process.uptime()),
+            }
+          : {};
+        return json(ok ? 200 : 503, { status: ok ? "ok" : "unavailable", ...details });
+      },
+    ),
   ];
 }

@@ -5,9 +5,10 @@ import { failure } from "../../core/errors.ts";
 import type { Identity } from "../auth.ts";
 import { formatDeviceId, parseDeviceId, type Server } from "../context.ts";
 import { BATCH_TYPE } from "../http/respond.ts";
-import { type Context, type Result, type Route, route } from "../http/route.ts";
+import { type Context, json, type Result, type Route, route } from "../http/route.ts";
 import { exchange } from "../push.ts";
 
+const WAIT_MS_MAX = 25_000;
 const frame = z.custom<Uint8Array>();
 
 async function sync(
@@ -20,6 +21,7 @@ async function sync(
   const done = await exchange(server, identity, body, device);
   if (done.release) server.release(identity.tenant, done.device);
   const { applied, rejected, deferred, duplicate } = done;
+  if (applied > 0) server.streams.notify(identity.tenant, identity.principal);
   if (applied + rejected + deferred + duplicate > 0)
     server.log.info({ device: formatDeviceId(done.device), from, applied, rejected, deferred, duplicate }, "push");
   const headers = { "content-type": BATCH_TYPE, "cache-control": "no-store" };
@@ -32,16 +34,64 @@ const fromOf = ({ headers }: Context<unknown, unknown, Uint8Array>): string => {
 };
 
 export const syncRoutes = (server: Server): readonly Route[] => [
-  route("POST", "/sync/push", { scope: "sync", body: "bytes", json: frame }, (context) =>
-    sync(server, context.identity, context.body, fromOf(context)),
+  route(
+    "POST",
+    "/sync/push",
+    { scope: "sync", body: "bytes", json: frame, doc: { summary: "Segments in, watermarks and verdicts out" } },
+    (context) => sync(server, context.identity, context.body, fromOf(context)),
   ),
-  route("POST", "/sync/pull", { scope: "sync", body: "bytes", json: frame }, (context) =>
-    sync(server, context.identity, context.body, fromOf(context)),
+  route(
+    "POST",
+    "/sync/pull",
+    {
+      scope: "sync",
+      body: "bytes",
+      json: frame,
+      doc: { summary: "Watermarks and late verdicts of the streams asked for" },
+    },
+    (context) => sync(server, context.identity, context.body, fromOf(context)),
+  ),
+  route(
+    "GET",
+    "/sync/stream",
+    {
+      scope: "sync",
+      doc: {
+        summary: "Server-sent events: `poke` = look for news, `auth` = the credential ends soon, `bye` = come back",
+        answer: "text/event-stream",
+      },
+    },
+    ({ identity }) => ({
+      status: 200,
+      headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" },
+      stream: server.streams.open(identity.tenant, identity.principal, identity.expiresAt),
+    }),
+  ),
+  route(
+    "GET",
+    "/sync/wait",
+    {
+      scope: "sync",
+      waits: true,
+      query: z.object({ wait: z.coerce.number().int().min(0).max(WAIT_MS_MAX).default(WAIT_MS_MAX) }),
+      doc: {
+        summary: "As the stream, for one poke and behind proxies that hold streams back",
+        answer: z.object({ poke: z.boolean() }),
+      },
+    },
+    async ({ identity, query }) =>
+      json(200, { poke: await server.streams.wait(identity.tenant, identity.principal, query.wait) }),
   ),
   route(
     "POST",
     "/events/sync/:deviceId",
-    { scope: "sync", body: "bytes", json: frame, params: z.object({ deviceId: z.string().max(64) }) },
+    {
+      scope: "sync",
+      body: "bytes",
+      json: frame,
+      params: z.object({ deviceId: z.string().max(64) }),
+      doc: { summary: "Push and pull of one device in one round trip" },
+    },
     (context) => {
       const device = parseDeviceId(context.params.deviceId);
       if (!device) throw failure("unknown_device", "there is no such device");

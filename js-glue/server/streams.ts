@@ -1,0 +1,168 @@
+/**
+ * Open event streams (SSE) of this process, and the pokes they get. A poke says "look", never what happened; a second one
+ * before the first was sent is the same poke.
+ */
+
+import type { ServerResponse } from "node:http";
+import { type Bus, topicOf } from "./bus/bus.ts";
+import { HttpProblem } from "./http/problem.ts";
+import type { Metrics } from "./operations/metrics.ts";
+
+const BEAT_MS = 20_000;
+/** A stream that does not take what it was sent for so long is closed. */
+const UNDRAINED_MS = 30_000;
+const STREAMS_PER_SUBJECT_MAX = 50;
+const RETRY_MS = 1_000;
+const RETRY_SPREAD_MS = 5_000;
+
+interface Stream {
+  readonly response: ServerResponse;
+  readonly topic: string;
+  /** When the credential ends; undefined = it does not. */
+  readonly expiresAt: number | undefined;
+  pending: boolean;
+  /** Since when it takes nothing. */
+  blockedAt: number | undefined;
+  warned: boolean;
+}
+
+export class Streams {
+  readonly #byTopic = new Map<string, Set<Stream>>();
+  readonly #parked = new Map<string, Set<() => void>>();
+  readonly #metrics: Metrics;
+  readonly #now: () => number;
+  readonly #beat: NodeJS.Timeout;
+  #bus: Bus | undefined;
+  #count = 0;
+  #sent = 0;
+
+  constructor(metrics: Metrics, now: () => number) {
+    this.#metrics = metrics;
+    this.#now = now;
+    this.#beat = setInterval(() => this.#heartbeat(), BEAT_MS);
+    this.#beat.unref();
+  }
+
+  connect(bus: Bus): void {
+    this.#bus = bus;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Throws `rate_limited` when the subject has fifty already. The headers go out at once. */
+  open(tenant: string, principal: string, expiresAt: number | undefined): (response: ServerResponse) => void {
+    const topic = topicOf(tenant, principal);
+    if ((this.#byTopic.get(topic)?.size ?? 0) >= STREAMS_PER_SUBJECT_MAX)
+      throw new HttpProblem("rate_limited", `a subject has at most ${STREAMS_PER_SUBJECT_MAX} streams`, {
+        retryAfterMs: 60_000,
+      });
+    return (response) => {
+      const stream: Stream = { response, topic, expiresAt, pending: false, blockedAt: undefined, warned: false };
+      const streams = this.#byTopic.get(topic) ?? new Set();
+      this.#byTopic.set(topic, streams.add(stream));
+      this.#metrics.streamConnections(++this.#count);
+      response.on("close", () => {
+        streams.delete(stream);
+        if (streams.size === 0) this.#byTopic.delete(topic);
+        this.#metrics.streamConnections(--this.#count);
+      });
+      response.on("drain", () => this.#drained(stream));
+      // Whoever was away may have missed anything: the first poke is part of the greeting.
+      response.write(`retry: ${RETRY_MS + Math.round(Math.random() * RETRY_SPREAD_MS)}\n\n`);
+      this.#poke(stream);
+    };
+  }
+
+  /** Resolves with true at the next poke of the subject, with false after `ms`. */
+  wait(tenant: string, principal: string, ms: number): Promise<boolean> {
+    const topic = topicOf(tenant, principal);
+    const parked = this.#parked.get(topic) ?? new Set();
+    if (parked.size >= STREAMS_PER_SUBJECT_MAX)
+      return Promise.reject(
+        new HttpProblem("rate_limited", "too many requests of this subject are waiting", { retryAfterMs: 60_000 }),
+      );
+    this.#parked.set(topic, parked);
+    return new Promise((resolve) => {
+      const end = (poked: boolean): void => {
+        clearTimeout(timer);
+        parked.delete(wake);
+        if (parked.size === 0) this.#parked.delete(topic);
+        resolve(poked);
+      };
+      const wake = (): void => end(true);
+      const timer = setTimeout(() => end(false), ms);
+      parked.add(wake);
+    });
+  }
+
+  /** Something of the subject's changed: its streams here are told, and the other processes. After the commit only. */
+  notify(tenant: string, principal: string): void {
+    const topic = topicOf(tenant, principal);
+    this.#deliver(topic, "local");
+    this.#bus?.publish([topic]);
+  }
+
+  /** From the bus. A process hears its own messages, too; a second poke is harmless. */
+  hear(topics: readonly string[]): void {
+    for (const topic of topics) this.#deliver(topic, "bus");
+  }
+
+  /** Says good-bye to all, each with another moment to come back at. */
+  close(): void {
+    clearInterval(this.#beat);
+    for (const streams of this.#byTopic.values())
+      for (const { response } of streams)
+        response.end(`retry: ${RETRY_MS + Math.round(Math.random() * RETRY_SPREAD_MS)}\nevent: bye\ndata: {}\n\n`);
+    for (const parked of this.#parked.values()) for (const wake of [...parked]) wake();
+  }
+
+  #deliver(topic: string, from: "local" | "bus"): void {
+    const streams = this.#byTopic.get(topic);
+    const parked = this.#parked.get(topic);
+    if (parked) for (const wake of [...parked]) wake();
+    if (!streams) return;
+    for (const stream of streams) this.#poke(stream);
+    this.#metrics.poke(from, streams.size);
+  }
+
+  #poke(stream: Stream): void {
+    if (stream.blockedAt !== undefined) {
+      stream.pending = true;
+      return;
+    }
+    this.#write(stream, `id: ${++this.#sent}\nevent: poke\ndata: {}\n\n`);
+  }
+
+  #write(stream: Stream, text: string): void {
+    if (!stream.response.write(text)) stream.blockedAt = this.#now();
+  }
+
+  #drained(stream: Stream): void {
+    stream.blockedAt = undefined;
+    if (!stream.pending) return;
+    stream.pending = false;
+    this.#poke(stream);
+  }
+
+  #heartbeat(): void {
+    const now = this.#now();
+    for (const streams of this.#byTopic.values())
+      for (const stream of [...streams]) {
+        const { response, expiresAt, blockedAt } = stream;
+        if (
+          (blockedAt !== undefined && now - blockedAt > UNDRAINED_MS) ||
+          (expiresAt !== undefined && expiresAt <= now)
+        ) {
+          response.destroy();
+          continue;
+        }
+        if (blockedAt !== undefined) continue;
+        if (expiresAt !== undefined && expiresAt - now < 3 * BEAT_MS && !stream.warned) {
+          stream.warned = true;
+          this.#write(stream, `event: auth\ndata: {"expiresInMs":${expiresAt - now}}\n\n`);
+        } else this.#write(stream, ":\n\n");
+      }
+  }
+}

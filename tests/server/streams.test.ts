@@ -1,0 +1,178 @@
+/** Pokes: they reach the subject's streams, on this process and on others, and nobody else's. */
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { createServer } from "node:net";
+import { after, describe, test } from "node:test";
+import { Gatherer, topicOf, topicsOf } from "../../js-glue/server/bus/bus.ts";
+import { databaseKinds, type TestDatabase } from "./databases.ts";
+import { START, segment } from "./frames.ts";
+import { type TestClient, TestServer } from "./harness.ts";
+
+const [sqlite, postgres] = databaseKinds;
+const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
+
+/** Events of one stream as they come. */
+class Listener {
+  readonly events: string[] = [];
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #waiting: (() => void) | undefined;
+  ended = false;
+  private constructor(response: Response) {
+    this.#reader = response.body!.getReader();
+    void this.#read();
+  }
+  static async open(client: TestClient): Promise<Listener> {
+    const response = await client.json("GET", "/sync/stream");
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("content-type"), "text/event-stream");
+    const listener = new Listener(response);
+    await listener.until(1);
+    return listener;
+  }
+  async #read(): Promise<void> {
+    for (;;) {
+      const { done, value } = await this.#reader.read().catch(() => ({ done: true, value: undefined }));
+      if (done) break;
+      for (const [, name] of Buffer.from(value!)
+        .toString()
+        .matchAll(/^event: (\w+)$/gm))
+        this.events.push(name!);
+      this.#waiting?.();
+    }
+    this.ended = true;
+    this.#waiting?.();
+  }
+  async until(count: number): Promise<void> {
+    const deadline = performance.now() + 10_000;
+    while (this.events.length < count && !this.ended) {
+      if (performance.now() > deadline) throw new Error(`only ${this.events.length} of ${count} events came`);
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+        setTimeout(resolve, 200);
+      });
+    }
+  }
+  close(): Promise<void> {
+    return this.#reader.cancel();
+  }
+}
+
+const push = (client: TestClient, epoch: bigint): Promise<unknown> =>
+  client.sync({ items: [segment(epoch, 2, START, [{}])] });
+
+describe("streams", () => {
+  test("a push pokes the subject's streams and waits, nobody else's; draining says good-bye", async () => {
+    const server = await TestServer.start(sqlite!);
+    const ann = await server.client("acme", "ann");
+    const phone = await server.client("acme", "ann");
+    const bob = await server.client("acme", "bob");
+    const [mine, his] = [await Listener.open(phone), await Listener.open(bob)];
+    const wait = phone.json("GET", "/sync/wait");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await push(ann, 1n);
+    await mine.until(2);
+    assert.deepEqual(mine.events, ["poke", "poke"]);
+    assert.deepEqual(his.events, ["poke"]);
+    assert.deepEqual(await (await wait).json(), { poke: true });
+    assert.deepEqual(await (await bob.json("GET", "/sync/wait?wait=1")).json(), { poke: false });
+    // A refused event is a late verdict for nobody: no poke.
+    server.sync.drain();
+    await his.until(2);
+    assert.deepEqual(his.events, ["poke", "bye"]);
+    await server.end();
+  });
+
+  test("a late verdict pokes the device that waits for it", async () => {
+    let fails = 1;
+    const server = await TestServer.start(sqlite!);
+    server.sync.on("flaky", () => {
+      if (fails-- > 0) throw new Error("later");
+    });
+    const ann = await server.client();
+    const stream = await Listener.open(ann);
+    await ann.sync({ items: [segment(1n, 2, START, [{ type: "flaky" }])] });
+    server.clock.now += 5_000;
+    await server.sync.release();
+    await stream.until(2);
+    assert.ok(stream.events.length >= 2);
+    await server.end();
+  });
+
+  test("a subject has at most fifty streams", async () => {
+    const server = await TestServer.start(sqlite!);
+    const ann = await server.client();
+    const streams = await Promise.all(Array.from({ length: 50 }, () => Listener.open(ann)));
+    const more = await ann.json("GET", "/sync/stream");
+    assert.equal(more.status, 429);
+    await Promise.all(streams.map((stream) => stream.close()));
+    await server.end();
+  });
+
+  test("messages of another shape are nobody's topics, and a burst is one message", async () => {
+    const topic = topicOf("acme", "ann");
+    assert.notEqual(topic, topicOf("acm", "eann"));
+    assert.deepEqual(topicsOf(`${topic} <script> ${topic}x`), [topic]);
+    assert.deepEqual(topicsOf("x".repeat(9_000)), []);
+    const sent: string[] = [];
+    await new Promise<void>((resolve) => {
+      const gatherer = new Gatherer((message) => {
+        sent.push(message);
+        resolve();
+      });
+      for (let i = 0; i < 100; i++) gatherer.add([topic, topicOf("acme", "bob")]);
+    });
+    assert.equal(sent.length, 1);
+    assert.equal(sent[0]?.split(" ").length, 2);
+  });
+
+  const across = async (database: TestDatabase, redis?: string): Promise<void> => {
+    const options = redis === undefined ? {} : { redis };
+    const one = await TestServer.on(database, options);
+    const two = await TestServer.on(database, options);
+    const ann = await one.client("acme", "ann");
+    const stream = await Listener.open(Object.assign(Object.create(Object.getPrototypeOf(ann)), ann, { url: two.url }));
+    // The buses connect in the background; pokes are hints, so the push is repeated until one is heard.
+    for (let epoch = 1n; stream.events.length < 2 && epoch < 100n; epoch++) {
+      await push(ann, epoch);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.ok(stream.events.length >= 2);
+    await stream.close();
+    await one.stop();
+    await two.stop();
+  };
+
+  test("pokes cross processes by PostgreSQL", { skip: postgres!.skip ?? false }, async () => {
+    const database = await postgres!.create();
+    await across(database);
+    await database.drop();
+  });
+
+  describe("with Redis", { skip: hasRedis ? false : "no redis-server here" }, () => {
+    let stop = (): void => undefined;
+    after(() => stop());
+    test("pokes cross processes by Redis, and its absence stops nothing", async () => {
+      const port = await new Promise<number>((resolve) => {
+        const probe = createServer().listen(0, "127.0.0.1", () => {
+          const { port: free } = probe.address() as { port: number };
+          probe.close(() => resolve(free));
+        });
+      });
+      const start = () =>
+        spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], { stdio: "ignore" });
+      const redis = start();
+      stop = () => redis.kill("SIGKILL");
+      const database = await sqlite!.create();
+      await across(database, `redis://127.0.0.1:${port}`);
+      redis.kill("SIGKILL");
+      const alone = await TestServer.on(database, { redis: `redis://127.0.0.1:${port}` });
+      const ann = await alone.client("acme", "ann");
+      const stream = await Listener.open(ann);
+      await push(ann, 1n);
+      await stream.until(2);
+      await stream.close();
+      await alone.end();
+    });
+  });
+});
