@@ -145,6 +145,7 @@ class Reader {
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function writeRows(out: Writer, rows: SessionRows): void {
+  out.u64(rows.incarnation.mintedAt).u64(rows.incarnation.random);
   out.list(rows.streams, (row) => {
     out.stream(row.stream).mark(row.mark);
     out.list(row.hashes, (mark) => out.mark(mark));

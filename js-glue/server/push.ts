@@ -21,7 +21,7 @@ import type { Metrics } from "./operations/metrics.ts";
 import { streamFigures } from "./operations/reply-figures.ts";
 import { step } from "./operations/trace.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
-import type { OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites, VoidWrite } from "./session.ts";
+import type { Incarnation, OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites, VoidWrite } from "./session.ts";
 import { Kind, VoidReason } from "./session.ts";
 import { isBuried } from "./store/privacy.ts";
 import { LostRace } from "./store/sql-store.ts";
@@ -148,7 +148,7 @@ async function answerFromSnapshot(
     const device = await reads.device(subject.tenant, session.device);
     if (!device) return undefined;
     checkOwner(device, subject);
-    await plan(reads, subject, session, device);
+    await plan(reads, subject, session, device, options.store.incarnation);
     const writes = session.writes();
     if (writes.streams.length + writes.voids.length > 0 || session.planned.length > 0) return undefined;
     return { ...counts([]), ...nothing, device: session.device, reply: session.reply(context(options)) };
@@ -163,7 +163,7 @@ function writeExchange(
 ): Promise<Exchange> {
   return options.store.write(async (tx) => {
     const device = await lockDevice(tx, subject, session.device, options);
-    await plan(tx, subject, session, device);
+    await plan(tx, subject, session, device, options.store.incarnation);
     const verdicts = await runAll(tx, options, subject, session, careful);
     const writes = session.writes();
     const now = options.now();
@@ -207,12 +207,18 @@ export async function lockDevice(
   return record;
 }
 
-async function plan(reads: Reads, { tenant }: Subject, session: ServerSession, device: DeviceRecord): Promise<void> {
+async function plan(
+  reads: Reads,
+  { tenant }: Subject,
+  session: ServerSession,
+  device: DeviceRecord,
+  incarnation: Incarnation,
+): Promise<void> {
   const streams = await reads.streamRows(tenant, session.device, session.needs);
   const deferred = device.deferredCount > 0 ? await reads.deferredRows(tenant, session.device) : [];
   const late =
     device.lateHead > session.lateSeen ? await reads.lateVerdicts(tenant, session.device, session.lateSeen) : [];
-  let rows: SessionRows = { streams, deferred, late };
+  let rows: SessionRows = { incarnation, streams, deferred, late };
   for (let probes = 0; ; probes++) {
     const probe = session.plan(rows);
     if (!probe) return;

@@ -25,6 +25,8 @@ export interface ReleaseOptions {
 
 const RETRY_MAX_MS = 300_000;
 const STREAMS_MAX = 100_000;
+/** How long an event waits for an earlier one of its entity that this server has not seen. */
+const ORDER_WAIT_MAX_MS = 24 * 3_600_000;
 /** Events of one transaction; a longer backlog takes several. */
 const RUN_MAX = 100;
 
@@ -60,9 +62,14 @@ async function releaseRound(
   const marks = await tx.marks(tenant, id, STREAMS_MAX);
   let waiting = [...(await tx.deferredEvents(tenant, id))];
   const tried = new Set<number>();
+  const lapsed = await lapsedOrders(tx, tenant, id, waiting, now);
   for (let progress = true; progress && round.ran < RUN_MAX; ) {
     progress = false;
-    const rows = waiting.map(({ id: event, entityHash, after }) => ({ event, entity: entityHash, after }));
+    const rows = waiting.map(({ id: event, arrival, entityHash, after }) => ({
+      event,
+      entity: entityHash,
+      after: lapsed.has(arrival) ? [] : after,
+    }));
     const ready = options.releasable(rows, marks).map((index) => waiting[index]!);
     for (const event of ready) {
       // One that failed keeps its place: nothing of its entity passes it before its time has come.
@@ -80,6 +87,23 @@ async function releaseRound(
       await tx.postponeDeferred(tenant, id, event.arrival, 0, now + WAIT_LOOK_MS, event.reason ?? "");
   await tx.advanceDevice(tenant, id, { ...round, arrivalHead: device.arrivalHead }, device.seenAt);
   return { ran: round.ran, settled: round.lateHead - device.lateHead };
+}
+
+/** What some of them wait for may never come, because its profile was rolled back: after a day they go without it. */
+async function lapsedOrders(
+  tx: Writes,
+  tenant: string,
+  device: Uint8Array,
+  waiting: readonly DeferredEvent[],
+  now: number,
+): Promise<ReadonlySet<number>> {
+  const lapsed = new Set<number>();
+  for (const { id, arrival, after, nextAt } of waiting) {
+    if (after.length === 0 || nextAt > now) continue;
+    const row = await tx.event(tenant, device, id);
+    if (row && now - row.receivedAt > ORDER_WAIT_MAX_MS) lapsed.add(arrival);
+  }
+  return lapsed;
 }
 
 async function runDeferred(

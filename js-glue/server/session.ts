@@ -63,6 +63,7 @@ export interface LateVerdict {
 }
 
 export interface SessionRows {
+  readonly incarnation: Incarnation;
   readonly streams: readonly StreamRow[];
   readonly deferred: readonly DeferredRow[];
   readonly late: readonly LateVerdict[];

@@ -111,6 +111,8 @@ Result<sync::Outcome> read_outcome(Reader& in) {
 
 Result<sync::Rows> read_rows(Reader& in) {
   sync::Rows rows;
+  OAS_TRY(rows.incarnation.minted_at.value, in.i64());
+  OAS_TRY(rows.incarnation.random, in.u64());
   OAS_TRY(rows.streams, read_list(in, read_stream_row));
   OAS_TRY(rows.deferred, read_list(in, read_deferred));
   OAS_TRY(rows.late, read_list(in, read_late));

@@ -5,7 +5,7 @@
 //
 //   kCheckJson       json                     → nothing
 //   kSessionOpen     a request frame          → session u32, device 16 bytes, late_seen u64, needs
-//   kSessionPlan     session u32, rows        → has_probe u8 [stream, from u64, to u64], planned events
+//   kSessionPlan     session u32, incarnation, rows        → has_probe u8 [stream, from u64, to u64], planned events
 //   kSessionFinish   session u32, outcomes    → writes
 //   kSessionReply    session u32, context     → the reply frame
 //   kSessionClose    session u32              → nothing

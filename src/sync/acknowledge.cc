@@ -119,6 +119,8 @@ class Acknowledger {
     out_.progress |= from <= to.seq;
     out_.marks[answer.stream] = mark;
     if (from > to.seq) return;
+    if (mark.rewind != queue::Rewind::kNone)
+      out_.revisited[answer.stream] = {answer.stream, from, to.seq, false, passed};
     // A deferred event is not final yet: whoever waits for it is told by its late verdict.
     out_.settled.push_back({answer.stream, from, to.seq, false, std::move(passed)});
   }

@@ -27,6 +27,7 @@ struct SettledRun {
 struct Acknowledged {
   queue::Transaction transaction;
   std::vector<SettledRun> settled;
+  std::map<StreamId, SettledRun> revisited;     // passed once more after a rewind: deferred records are judged anew
   std::map<StreamId, queue::StreamMark> marks;  // changed ones; guarded and put by the caller
   std::map<StreamId, Watermark> rewound;        // the server has only this much
   std::map<StreamId, Sequence> forked;          // last agreed number

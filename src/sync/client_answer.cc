@@ -25,12 +25,12 @@ void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
 
 // One recovery or late verdict at a time; when none is left the whole answer is stored in one transaction.
 void ClientSession::continue_answer(Clocks now) {
-  if (!late_.empty()) {
-    const EventId& event = late_.front().event;
-    // The record that covers the number starts at or before it; a device has few of them.
-    Bytes prefix = queue::deferred_key({.hlc = {}, .stream = event.stream, .first = {}, .last = {}});
+  if (!late_.empty() || !answer_.revisited.empty()) {
+    gather_stream_ = late_.empty() ? answer_.revisited.begin()->first : late_.front().event.stream;
+    Bytes prefix = queue::deferred_key({.hlc = {}, .stream = gather_stream_, .first = {}, .last = {}});
     prefix.resize(11);
-    read(SessionState::kLate, {{prefix, queue::after_prefix(prefix)}, kLoadRecordsMax});
+    gather_end_ = queue::after_prefix(prefix);
+    read(SessionState::kLate, {{std::move(prefix), gather_end_}, kLoadRecordsMax});
     return;
   }
   if (!answer_.rewound.empty()) {
@@ -47,48 +47,76 @@ void ClientSession::continue_answer(Clocks now) {
 }
 
 // The final word on deferred events: the kept segment gives the bytes for a dead letter and is let go with its last one.
-void ClientSession::on_late(const std::vector<queue::Put>& records) {
-  const StreamId stream = late_.front().event.stream;
-  std::map<Bytes, DeferredRecord> kept;
-  for (const queue::Put& record : records)
-    if (Result<DeferredRecord> deferred = read_deferred(record.value)) kept[record.key] = *std::move(deferred);
-
-  for (const LateVerdict& late : late_) {
-    if (late.event.stream != stream) continue;
-    const auto at = std::find_if(kept.begin(), kept.end(), [&late](const auto& entry) {
-      const std::vector<std::uint64_t>& open = entry.second.open;
-      return std::find(open.begin(), open.end(), late.event.seq.value) != open.end();
-    });
-    if (at == kept.end()) continue;  // told before: another context stored it
-    std::erase(at->second.open, late.event.seq.value);
-    const auto [entry, fresh] = answer_.marks.try_emplace(stream, remembered_.mark(stream));
-    queue::StreamMark& mark = entry->second;
-    if (mark.deferred > 0) --mark.deferred;
-    if (late.kind == VerdictKind::kRejected) {
-      ++mark.rejected;
-      if (Result<Bytes> event = event_of(at->second.segment, late.event.seq)) {
-        const queue::DeadLetter letter{.code = late.code, .at = reply_.server_time, .event = *std::move(event)};
-        answer_.transaction.put(queue::dead_letter_key(late.event), queue::write_record(letter));
-      }
-    }
-    answer_.settled.push_back({stream, late.event.seq, late.event.seq, true, {{late.event.seq, late.kind, late.code}}});
-    answer_.progress = true;
-  }
+void ClientSession::on_late(Clocks now, const std::vector<queue::Put>& records) {
+  const StreamId stream = gather_stream_;
   for (const queue::Put& record : records) {
-    const auto at = kept.find(record.key);
-    if (at == kept.end()) continue;
-    Bytes left = write_deferred(at->second);
+    Result<DeferredRecord> deferred = read_deferred(record.value);
+    if (!deferred) continue;
+    for (const LateVerdict& late : late_)
+      if (late.event.stream == stream && std::erase(deferred->open, late.event.seq.value) > 0)
+        end_deferred(*deferred, {late.event.seq, late.kind, late.code}, true);
+    if (const auto again = answer_.revisited.find(stream); again != answer_.revisited.end())
+      revisit(*deferred, again->second);
+    Bytes left = write_deferred(*deferred);
     if (left == record.value) continue;
     answer_.transaction.expect_equals(record.key, record.value);
-    if (at->second.open.empty()) {
+    const bool replaced = std::any_of(answer_.transaction.puts.begin(), answer_.transaction.puts.end(),
+                                      [&record](const queue::Put& put) { return put.key == record.key; });
+    if (replaced) continue;
+    if (deferred->open.empty()) {
       answer_.transaction.erase(record.key);
     } else {
       answer_.transaction.put(record.key, std::move(left));
     }
   }
-  late_.erase(
-      std::remove_if(late_.begin(), late_.end(), [stream](const LateVerdict& l) { return l.event.stream == stream; }),
-      late_.end());
+  if (records.size() == kLoadRecordsMax) {
+    read(SessionState::kLate, {{queue::after_key(records.back().key), gather_end_}, kLoadRecordsMax});
+    return;
+  }
+  // Verdicts without a record were told before: another context stored them.
+  std::erase_if(late_, [stream](const LateVerdict& late) { return late.event.stream == stream; });
+  answer_.revisited.erase(stream);
+  continue_answer(now);
+}
+
+// `verdict` of an event in `record` is final. Those that this very answer passes are counted there.
+void ClientSession::end_deferred(const DeferredRecord& record, Verdict verdict, bool counted) {
+  const StreamId stream = gather_stream_;
+  if (counted && verdict.seq <= remembered_.mark(stream).mark.seq) {
+    const auto [entry, fresh] = answer_.marks.try_emplace(stream, remembered_.mark(stream));
+    queue::StreamMark& mark = entry->second;
+    if (mark.deferred > 0) --mark.deferred;
+    if (verdict.kind == VerdictKind::kRejected) ++mark.rejected;
+  }
+  if (verdict.kind == VerdictKind::kRejected) {
+    if (Result<Bytes> event = event_of(record.segment, verdict.seq)) {
+      const queue::DeadLetter letter{.code = verdict.code, .at = reply_.server_time, .event = *std::move(event)};
+      answer_.transaction.put(queue::dead_letter_key({stream, verdict.seq}), queue::write_record(letter));
+    }
+  }
+  answer_.settled.push_back({stream, verdict.seq, verdict.seq, true, {verdict}});
+  answer_.progress = true;
+}
+
+// After a rewind the stream is passed again. What was deferred may be final by now, or kept anew by this answer.
+void ClientSession::revisit(DeferredRecord& record, const SettledRun& run) {
+  std::vector<std::uint64_t> open;
+  for (const std::uint64_t seq : record.open) {
+    const auto at = std::find_if(run.exceptions.begin(), run.exceptions.end(),
+                                 [seq](const Verdict& verdict) { return verdict.seq.value == seq; });
+    const Verdict verdict = at == run.exceptions.end() ? Verdict{{seq}, VerdictKind::kApplied, 0} : *at;
+    const bool passed = run.from.value <= seq && seq <= run.upto.value;
+    const bool deferred = verdict.kind == VerdictKind::kDeferred;
+    const bool kept_anew = std::any_of(plan_->items().begin(), plan_->items().end(), [&](const Planned& item) {
+      return item.stream() == gather_stream_ && item.key.first.value <= seq && seq <= item.key.last.value;
+    });
+    if (!passed || (deferred && !kept_anew)) {
+      open.push_back(seq);
+    } else if (!deferred) {
+      end_deferred(record, verdict, false);
+    }
+  }
+  record.open = std::move(open);
 }
 
 void ClientSession::store(Clocks) {
@@ -98,10 +126,13 @@ void ClientSession::store(Clocks) {
     // A first contact has nothing to compare; a later one means that the server was set up again or restored.
     server.verify = server.incarnation != Incarnation{} && !OAS_MUTANT(kIncarnationIgnored);
     server.incarnation = reply_.incarnation;
+    server.late_seen = 0;  // its late log starts over; what was told before is passed over
   } else if (verifying_ && !verify_more_ && poll_) {
     server.verify = false;
   }
-  for (const LateVerdict& late : reply_.late) server.late_seen = std::max(server.late_seen, late.number);
+  const bool same = reply_.incarnation == remembered_.server.value.incarnation;
+  for (const LateVerdict& late : reply_.late)
+    if (same) server.late_seen = std::max(server.late_seen, late.number);
   if (reply_.horizon > server.horizon && !server.verify) {
     // Covered by a backup: a restored server would still have it.
     server.horizon = reply_.horizon;

@@ -71,6 +71,7 @@ void ClientSession::forget() {
 void ClientSession::want(Clocks now, bool now_or_never) {
   drained_ = false;
   wanted_ = true;
+  insisted_ |= now_or_never;
   if (!resting() || closing_) return;
   const bool waiting =
       state_ == SessionState::kWait || state_ == SessionState::kOffline || state_ == SessionState::kPark;
@@ -92,6 +93,7 @@ void ClientSession::start(Clocks) {
 
 void ClientSession::woke(Clocks now) {
   if (!resting() || closing_ || wake_at_.value == 0 || now.mono < wake_at_) return;
+  waited_ |= state_ == SessionState::kWait;
   start(now);
 }
 
@@ -160,7 +162,7 @@ void ClientSession::on_meta(Clocks now, const std::vector<queue::Put>& records) 
   // A stored time lies at most the greatest delay ahead, whatever the clocks did since.
   const std::int64_t wait = retry.next_at.value - now.wall.value;
   const std::int64_t left = OAS_MUTANT(kRetryOnWallClock) ? wait : std::min(wait, kTransient.delay_max.value);
-  if (retry.attempts > 0 && left > 0 && !wanted_ && !OAS_MUTANT(kBackoffNotObeyed)) {
+  if (retry.attempts > 0 && left > 0 && !insisted_ && !waited_ && !OAS_MUTANT(kBackoffNotObeyed)) {
     rest(SessionState::kWait, reason_ == ErrorCode{} ? ErrorCode::kServerBusy : reason_, {now.mono.value + left});
     return;
   }
@@ -274,6 +276,7 @@ void ClientSession::send(Clocks now) {
   } else {
     plan_->write(request);
   }
+  insisted_ = waited_ = false;
   nonce_ = prng_->next();
   Wishes::Push push{.pull = request.items.empty(), .body = {}};
   write_request(push.body, nonce_, request);
@@ -313,6 +316,7 @@ void ClientSession::nothing_left(Clocks now) {
 
 void ClientSession::fail_round(Clocks now, ErrorCode reason, std::uint32_t retry_after_ms) {
   plan_.reset();
+  insisted_ = waited_ = false;
   queue::RetryState retry = remembered_.retry.value;
   const Millis delay = queue::backoff_delay(kTransient, retry.attempts, *prng_);
   const std::int64_t asked = OAS_MUTANT(kRetryAfterIgnored) ? 0 : retry_after_ms;
@@ -419,10 +423,7 @@ void ClientSession::read_done(Clocks now, std::vector<queue::Put> records) {
       plan_->feed(std::move(records));
       go_plan(now);
       break;
-    case SessionState::kLate:
-      on_late(records);
-      continue_answer(now);
-      break;
+    case SessionState::kLate: on_late(now, records); break;
     case SessionState::kRewind: on_rewind(now, records); break;
     case SessionState::kFork: on_fork(now, records); break;
     default: break;
@@ -451,6 +452,7 @@ void ClientSession::write_done(Clocks now) {
     case SessionState::kStore: stored(now); break;
     case SessionState::kStoreRetry: rest(SessionState::kWait, reason_, wake_at_); break;
     case SessionState::kRelease: {
+      insisted_ = waited_ = false;
       const bool again = wanted_ && !closing_;
       forget();
       rest(SessionState::kIdle, {}, {});

@@ -130,8 +130,9 @@ class ClientSession {
   void on_reply(Clocks now, const SyncReply& reply);
   void on_refusal(Clocks now, std::uint16_t status, std::uint32_t retry_after_ms);
   void continue_answer(Clocks now);
-  void on_late(const std::vector<queue::Put>& records);
-  void place_late(const queue::Put& record, const DeferredRecord& deferred);
+  void on_late(Clocks now, const std::vector<queue::Put>& records);
+  void end_deferred(const DeferredRecord& record, Verdict verdict, bool counted);
+  void revisit(DeferredRecord& record, const SettledRun& run);
   void store(Clocks now);
   void stored(Clocks now);
   // recovery (client_recovery.cc)
@@ -150,6 +151,8 @@ class ClientSession {
   Millis oldest_unsent_;
   bool online_ = true;
   bool wanted_ = false;
+  bool insisted_ = false;        // somebody asked for an attempt before its time
+  bool waited_ = false;  // the time of the next attempt was waited for here, whatever the wall clock says of it
   bool drained_ = false;
   bool closing_ = false;
   bool token_asked_ = false;
@@ -160,19 +163,19 @@ class ClientSession {
   Remembered remembered_;
   Remembered known_;
   bool holding_ = false;
-  queue::Lease seen_lease_;   // another holder's, and since when its stamp has not changed
+  queue::Lease seen_lease_;  // another holder's, and since when its stamp has not changed
   Millis seen_since_;
   Bytes cursor_;
   std::uint32_t credit_ = kSegmentEventsMax;
 
-  std::set<StreamId> skipped_;   // parked: unknown to the server, undecodable there
+  std::set<StreamId> skipped_;  // parked: unknown to the server, undecodable there
   std::set<Bytes> suspects_;
   std::optional<PushPlan> plan_;
   std::uint64_t nonce_ = 0;
-  StreamId verified_;            // after a change of incarnation: compared up to here
+  StreamId verified_;  // after a change of incarnation: compared up to here
   bool verifying_ = false;
   bool verify_more_ = false;
-  bool poll_ = false;            // the open request only asks for late verdicts
+  bool poll_ = false;  // the open request only asks for late verdicts
 
   // one answer
   Acknowledged answer_;

@@ -267,6 +267,8 @@ void PushPlan::resolve_damage(StreamId stream, Sequence first, RollingHash befor
 
 void PushPlan::begin_deps() {
   phase_ = Phase::kComplete;
+  // While it is unknown how far the server is in some stream, nothing that may depend on it is sent.
+  if (!compare_.empty()) items_.clear();
   bool entities = false;
   for (const Planned& item : items_) entities |= ordered(item.stream().lane) && !item.head.entities.empty();
   if (!entities || snapshot_) return;

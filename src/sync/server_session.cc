@@ -212,7 +212,10 @@ void ServerSession::plan(Rows rows) {
                                     [&row](const StreamState& one) { return one.stream == row.stream; });
     if (state != impl.request.streams.end()) impl.start_stream(*state, std::move(row));
   }
-  for (std::uint32_t i = 0; i < impl.items.size() && !impl.probe; ++i) impl.plan_item(i);
+  const Incarnation known = impl.request.known;
+  const bool strangers = known != Incarnation{} && known != rows.incarnation && !OAS_MUTANT(kRestoredServerTakesOn);
+  if (!strangers)
+    for (std::uint32_t i = 0; i < impl.items.size() && !impl.probe; ++i) impl.plan_item(i);
   if (impl.probe) impl.planned.clear();
   impl.outcomes.resize(impl.planned.size());
   for (std::size_t i = 0; i < impl.planned.size(); ++i) {

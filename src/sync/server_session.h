@@ -58,6 +58,7 @@ struct DeferredRow {
 };
 
 struct Rows {
+  Incarnation incarnation;  // of this installation
   std::vector<StreamRow> streams;  // every stream of needs(), in that order
   std::vector<DeferredRow> deferred;  // all of the device, oldest first; at most kDeferredPerDeviceMax
   std::vector<LateVerdict> late;  // of the device, number > late_seen, ascending, at most kVerdictsMax
@@ -117,7 +118,8 @@ class ServerSession {
   [[nodiscard]] std::uint64_t late_seen() const;
   [[nodiscard]] const std::vector<StreamNeed>& needs() const;
 
-  // Decides every stream against its row. Pure: calling it again with other rows starts over (lost race).
+  // Decides every stream against its row. A client that still believes in another incarnation is only told how far each
+  // stream is: the database was restored or set up again, and what came earlier may have to come first. Pure: calling it again with other rows starts over (lost race).
   void plan(Rows rows);
   // Set when `plan` needs more hashes: add them to that stream's row and plan again.
   [[nodiscard]] const std::optional<HashProbe>& probe() const;

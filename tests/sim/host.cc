@@ -133,6 +133,7 @@ void World::kill(std::size_t index) {
     (void)device.disk.commit(*context.in_hand, strict);
   }
   context.in_hand.reset();
+  context.backlog.clear();
   context.engine.reset();
   ++context.life;
   ++context.instance;
@@ -147,6 +148,7 @@ void World::kill(std::size_t index) {
 void World::trap(std::size_t index) {
   Context& context = *contexts_[index];
   context.engine.reset();
+  context.backlog.clear();  // calls in it are among the outstanding ones, everything else starts over
   ++context.instance;
   ++context.alarm;
   if (!OAS_MUTANT(kReplayBeforeTransactionEnds)) {
@@ -176,10 +178,29 @@ void World::post(std::size_t index, std::int64_t delay, engine::Input input) {
 void World::feed(std::size_t index, engine::Input input) {
   Context& context = *contexts_[index];
   if (!context.engine) return;
-  if (now_ < context.frozen_until) {
-    post(index, context.frozen_until - now_, std::move(input));
+  if (now_ < context.frozen_until || !context.backlog.empty()) {
+    if (context.backlog.empty()) thaw_later(index);
+    context.backlog.push_back(std::move(input));
     return;
   }
+  turn(index, std::move(input));
+}
+
+// A frozen tab gets its mail in the old order when it wakes.
+void World::thaw_later(std::size_t index) {
+  const std::uint32_t instance = contexts_[index]->instance;
+  at(contexts_[index]->frozen_until, [this, index, instance] {
+    Context& context = *contexts_[index];
+    if (context.instance != instance) return;
+    if (now_ < context.frozen_until) return thaw_later(index);
+    const std::vector<engine::Input> backlog = std::exchange(context.backlog, {});
+    for (const engine::Input& input : backlog)
+      if (context.instance == instance) turn(index, input);
+  });
+}
+
+void World::turn(std::size_t index, engine::Input input) {
+  Context& context = *contexts_[index];
   Device& device = *devices_[context.device];
   if (faults_.uses(Fault::kMachineCloned)) context.log.emplace_back(now_, input);
   std::vector<engine::Input> batch;

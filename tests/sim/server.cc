@@ -39,8 +39,8 @@ void Server::add_rows(sync::StreamRow& row, const Stream& stream, const sync::St
   row.voids = stream.voids;
 }
 
-sync::Rows Server::rows_of(const sync::ServerSession& session, const Device& device) {
-  sync::Rows rows;
+sync::Rows Server::rows_of(const sync::ServerSession& session, const Device& device) const {
+  sync::Rows rows{.incarnation = incarnation_, .streams = {}, .deferred = {}, .late = {}};
   for (const sync::StreamNeed& need : session.needs()) {
     sync::StreamRow row{.stream = need.stream, .mark = {}, .hashes = {}, .verdicts = {}, .voids = {}};
     if (const auto at = device.streams.find(need.stream); at != device.streams.end()) add_rows(row, at->second, need);

@@ -68,7 +68,7 @@ class Server {
   static void mark_recovered(std::vector<sync::VoidRow>& voids, Sequence seq);
   void run(sync::ServerSession& session, Device& device, Millis time);
   sync::Outcome run_event(Device& device, const Kept& event);
-  static sync::Rows rows_of(const sync::ServerSession& session, const Device& device);
+  sync::Rows rows_of(const sync::ServerSession& session, const Device& device) const;
   static void add_rows(sync::StreamRow& row, const Stream& stream, const sync::StreamNeed& need);
 
   Prng* prng_;

@@ -57,6 +57,7 @@ class World {
     std::uint64_t alarm{};
     std::int64_t alarm_at{};
     std::int64_t frozen_until{};
+    std::vector<engine::Input> backlog;  // of a frozen tab
     Epoch epoch;
     std::uint32_t next_command = 1;
     std::map<std::uint32_t, Call> calls;  // given, not answered
@@ -104,6 +105,8 @@ class World {
   void kill(std::size_t context);
   void trap(std::size_t context);
   void feed(std::size_t context, engine::Input input);
+  void turn(std::size_t context, engine::Input input);
+  void thaw_later(std::size_t context);
   void post(std::size_t context, std::int64_t delay, engine::Input input);
   void carry_out(std::size_t context, const engine::Output& output);
   void persist(std::size_t context, const engine::Persist& persist);

@@ -52,6 +52,7 @@ class Server {
       return {};
     }
     sync::Rows rows;
+    rows.incarnation = incarnation;
     for (const sync::StreamNeed& need : session->needs()) {
       sync::StreamRow row{.stream = need.stream};
       Stream& stream = streams_[need.stream];

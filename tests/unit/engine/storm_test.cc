@@ -67,6 +67,7 @@ struct StormServer {
     BOOST_REQUIRE(session.has_value());
     for (int round = 0;; ++round) {
       sync::Rows rows;
+      rows.incarnation = now.incarnation;
       for (const sync::StreamNeed& need : session->needs()) {
         Stream& stream = now.streams[need.stream];
         sync::StreamRow row{.stream = need.stream, .mark = stream.mark};
