@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/sim_points.h"
 #include "queue/outbox.h"
@@ -631,8 +632,10 @@ struct Engine::Impl {
       out.emplace_back(Log{Severity::kWarning, static_cast<std::uint16_t>(note.code), note.detail});
     if (wishes.need_token) deliver(NeedToken{});
     if (wishes.own_epoch_forked) {
-      const Epoch fresh{prng->next()};
-      outbox->change_epoch(fresh);
+      // A copy of this very context may draw the same numbers; what it has stored differs.
+      std::uint64_t fresh = prng->next();
+      for (const RollingHash hash : outbox->totals().hash) fresh = hash_mix(fresh, hash.value);
+      outbox->change_epoch({fresh});
     }
     if (wishes.tell) tell(PeerKind::kDrained);
     status_due |= wishes.tell || !wishes.settled.empty();

@@ -122,7 +122,7 @@ struct ServerSession::Impl {
   void plan_hole(Progress& at, const OpenItem& item);
   bool plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq, bool is_recovered);
   void fork(Progress& at, const OpenItem& item);
-  bool waits_for_parted(std::uint32_t index) const;
+  bool waits_for_stopped(std::uint32_t index) const;
   std::vector<EventId> open_deps(std::uint32_t index, std::uint32_t entity) const;
   StreamAnswer answer(const StreamState& state) const;
   std::vector<Verdict> verdicts_of(const Progress& at) const;
@@ -249,7 +249,7 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
   const OpenItem& item = items[index];
   Progress& at = progress[item.stream];
   if (at.stopped) return;
-  if (waits_for_parted(index)) {
+  if (waits_for_stopped(index)) {
     at.stopped = true;
     return;
   }
@@ -283,13 +283,15 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
   }
 }
 
-// Positions of a stream whose histories have parted mean nothing yet: what depends on it comes again when it is mended.
-bool ServerSession::Impl::waits_for_parted(std::uint32_t index) const {
+// A stream of this request that was stopped before the number: what depends on it comes again with it. Deferring would be
+// wrong where two histories have parted, because the other one's numbers would count for ours.
+bool ServerSession::Impl::waits_for_stopped(std::uint32_t index) const {
   const auto item = deps.find(index);
   if (item == deps.end()) return false;
   for (const auto& [entity, events] : item->second)
     for (const EventId& event : events)
-      if (const auto at = progress.find(event.stream); at != progress.end() && at->second.status == StreamStatus::kFork)
+      if (const auto at = progress.find(event.stream);
+          at != progress.end() && at->second.stopped && at->second.mark.seq < event.seq)
         return true;
   return false;
 }

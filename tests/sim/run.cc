@@ -162,7 +162,7 @@ int run_seeds(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   for (std::uint64_t i = 0; i < seeds; ++i) {
     const std::uint64_t seed = options.from + i;
-    const Report report = run_seed(seed, options.mode, mutant, counts);
+    const Report report = run_seed(seed, options.mode, mutant, counts, options.without);
     events += report.events;
     slowest = std::max(slowest, report.slowest_drain_ms);
     digest = digest * 31 + report.digest;
@@ -173,7 +173,7 @@ int run_seeds(const Options& options) {
     if (i % 16 == 0) {
       // I9: the same seed, the same digest.
       FaultCounts again{};
-      unequal += run_seed(seed, options.mode, mutant, again).digest != report.digest;
+      unequal += run_seed(seed, options.mode, mutant, again, options.without).digest != report.digest;
     }
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -9,7 +9,6 @@
 namespace oas::sim {
 namespace {
 
-constexpr int kProbeRoundsMax = 3;
 constexpr std::int64_t kOrderWaitMs = 100'000;
 
 RollingHash hash_of(const std::vector<RollingHash>& hashes, Sequence seq) {
@@ -39,6 +38,12 @@ void Server::add_rows(sync::StreamRow& row, const Stream& stream, const sync::St
   row.voids = stream.voids;
 }
 
+void Server::add_hashes(sync::StreamRow& row, const Stream& stream) {
+  row.hashes.clear();
+  for (Sequence seq{1}; seq.value <= stream.hashes.size(); ++seq.value)
+    if (const RollingHash hash = hash_of(stream.hashes, seq); hash.value != 0) row.hashes.push_back({seq, hash});
+}
+
 sync::Rows Server::rows_of(const sync::ServerSession& session, const Device& device) const {
   sync::Rows rows{.incarnation = incarnation_, .streams = {}, .deferred = {}, .late = {}};
   for (const sync::StreamNeed& need : session.needs()) {
@@ -61,24 +66,17 @@ Server::Answer Server::serve(ByteView request, Millis time) {
   const bool crash_before = faults_->hit(Fault::kCrashBeforeCommit, 1, 40);
   const State before = crash_before ? now_ : State{};
   Device& device = now_.devices[session->device()];
-  for (int round = 0;; ++round) {
-    sync::Rows rows = rows_of(*session, device);
-    if (round > 0) {
-      const sync::HashProbe probe = *session->probe();
-      for (sync::StreamRow& row : rows.streams) {
-        if (row.stream != probe.stream) continue;
-        row.hashes.clear();
-        const Stream& stream = device.streams[row.stream];
-        for (Sequence seq{1}; seq.value <= stream.hashes.size(); ++seq.value)
-          if (const RollingHash hash = hash_of(stream.hashes, seq); hash.value != 0) row.hashes.push_back({seq, hash});
-      }
-    }
-    session->plan(std::move(rows));
-    if (!session->probe() || round == kProbeRoundsMax) break;
+  sync::Rows rows = rows_of(*session, device);
+  for (std::uint32_t round = 0;; ++round) {
+    session->plan(rows);
+    if (!session->probe() || round == kPushStreamsMax) break;
+    for (sync::StreamRow& row : rows.streams)
+      if (row.stream == session->probe()->stream) add_hashes(row, device.streams[row.stream]);
   }
   run(*session, device, time);
   Bytes reply = session->reply(
       {.incarnation = incarnation_, .server_time = time, .horizon = horizon_, .credit = 1 + prng_->below(1'000)});
+  if (tracing) tell_troubled(request, reply);
   if (crash_before) {
     const State after = now_;
     now_ = before;
@@ -207,6 +205,21 @@ void Server::back_up(Millis time) {
 void Server::restore(Millis time) {
   now_ = backup_;
   incarnation_ = {time, prng_->next()};
+}
+
+void Server::tell_troubled(ByteView request, ByteView reply) {
+  const auto opened = sync::read_request(request);
+  const auto answer = sync::read_reply(reply, opened->nonce);
+  for (const sync::StreamAnswer& stream : answer->streams) {
+    if (stream.status == sync::StreamStatus::kOk) continue;
+    for (const sync::StreamState& state : opened->request.streams)
+      if (state.stream == stream.stream)
+        std::printf("      %llx.%d: status %d, stored %llu, last %llu, answered %llu\n",
+                    static_cast<unsigned long long>(stream.stream.epoch.value), static_cast<int>(stream.stream.lane),
+                    static_cast<int>(stream.status), static_cast<unsigned long long>(state.stored.seq.value),
+                    static_cast<unsigned long long>(state.last.seq.value),
+                    static_cast<unsigned long long>(stream.mark.seq.value));
+  }
 }
 
 void Server::tell_deferred() const {

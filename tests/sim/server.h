@@ -65,10 +65,12 @@ class Server {
     std::set<std::uint64_t> contents;  // for a mutant only
   };
 
+  static void tell_troubled(ByteView request, ByteView reply);
   static void mark_recovered(std::vector<sync::VoidRow>& voids, Sequence seq);
   void run(sync::ServerSession& session, Device& device, Millis time);
   sync::Outcome run_event(Device& device, const Kept& event);
   sync::Rows rows_of(const sync::ServerSession& session, const Device& device) const;
+  static void add_hashes(sync::StreamRow& row, const Stream& stream);
   static void add_rows(sync::StreamRow& row, const Stream& stream, const sync::StreamNeed& need);
 
   Prng* prng_;
