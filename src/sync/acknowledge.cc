@@ -136,7 +136,7 @@ class Acknowledger {
     out_.transaction.erase(queue::pending_key(item.key));
     if (item.hole) return;
     if (!item.head.entities.empty()) out_.transaction.erase(queue::entities_key(item.key));
-    const bool covered = reply_.horizon >= reply_.server_time;
+    const bool covered = reply_.horizon > reply_.server_time;
     if (!covered && !OAS_MUTANT(kAckedDroppedBeforeSettled))
       out_.transaction.put(queue::settling_key(reply_.server_time, item.key), item.record);
   }

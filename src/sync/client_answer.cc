@@ -18,7 +18,6 @@ void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
     skipped_.insert(stream);
     wishes_.notes.push_back({ErrorCode::kUndecodable, stream.epoch.value});
   }
-  if (verifying_ && !reply.streams.empty()) verified_ = reply.streams.back().stream;
   gathered_.clear();
   continue_answer(now);
 }
@@ -161,6 +160,7 @@ void ClientSession::stored(Clocks now) {
   const bool again = answer_.progress || answer_.more || !answer_.rewound.empty() || !answer_.forked.empty() ||
                      !answer_.unknown.empty() || verifying_ || !plan_->stale().empty();
   const bool polled = poll_;
+  if (verifying_ && !reply_.streams.empty()) verified_ = reply_.streams.back().stream;  // now that its rewinds are stored
   if (verifying_ && !remembered_.server.value.verify) verifying_ = false;
   answer_ = {};
   if (closing_) {

@@ -45,6 +45,7 @@ void ClientSession::rest(SessionState state, ErrorCode reason, Millis wake_at) {
   state_ = state;
   reason_ = reason;
   wake_at_ = wake_at;
+  retry_wait_ = false;
 }
 
 void ClientSession::read(SessionState state, ReadWish wish) {
@@ -59,6 +60,7 @@ void ClientSession::write(SessionState state, queue::Transaction transaction) {
 
 void ClientSession::forget() {
   holding_ = false;
+  verifying_ = false;
   remembered_ = {};
   plan_.reset();
   answer_ = {};
@@ -93,7 +95,7 @@ void ClientSession::start(Clocks) {
 
 void ClientSession::woke(Clocks now) {
   if (!resting() || closing_ || wake_at_.value == 0 || now.mono < wake_at_) return;
-  waited_ |= state_ == SessionState::kWait;
+  waited_ |= retry_wait_;
   start(now);
 }
 
@@ -164,6 +166,7 @@ void ClientSession::on_meta(Clocks now, const std::vector<queue::Put>& records) 
   const std::int64_t left = OAS_MUTANT(kRetryOnWallClock) ? wait : std::min(wait, kTransient.delay_max.value);
   if (retry.attempts > 0 && left > 0 && !insisted_ && !waited_ && !OAS_MUTANT(kBackoffNotObeyed)) {
     rest(SessionState::kWait, reason_ == ErrorCode{} ? ErrorCode::kServerBusy : reason_, {now.mono.value + left});
+    retry_wait_ = true;
     return;
   }
   cursor_ = all_journals();
@@ -450,7 +453,10 @@ void ClientSession::write_done(Clocks now) {
       break;
     case SessionState::kMend: begin_plan(now); break;
     case SessionState::kStore: stored(now); break;
-    case SessionState::kStoreRetry: rest(SessionState::kWait, reason_, wake_at_); break;
+    case SessionState::kStoreRetry:
+      rest(SessionState::kWait, reason_, wake_at_);
+      retry_wait_ = true;
+      break;
     case SessionState::kRelease: {
       insisted_ = waited_ = false;
       const bool again = wanted_ && !closing_;

@@ -152,6 +152,7 @@ class ClientSession {
   bool online_ = true;
   bool wanted_ = false;
   bool insisted_ = false;        // somebody asked for an attempt before its time
+  bool retry_wait_ = false;      // the wait under way is for the stored time of the next attempt
   bool waited_ = false;  // the time of the next attempt was waited for here, whatever the wall clock says of it
   bool drained_ = false;
   bool closing_ = false;

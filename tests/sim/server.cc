@@ -199,6 +199,7 @@ void Server::release(Millis time) {
 
 void Server::back_up(Millis time) {
   backup_ = now_;
+  if (tracing) std::printf("      backup at %lld\n", static_cast<long long>(time.value - 1'700'000'000'000));
   horizon_ = time;
 }
 
