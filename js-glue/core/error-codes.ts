@@ -27,6 +27,7 @@ export type ErrorCode =
   | "unknown_codec"
   | "undecodable"
   | "foreign_reply"
+  | "missing_dictionary"
   | "storage_quota"
   | "storage_failed"
   | "storage_unknown"
@@ -89,6 +90,7 @@ const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1, number])[] = [
   [205, "unknown_codec", 1, 0, 400],
   [206, "undecodable", 1, 0, 400],
   [207, "foreign_reply", 1, 1, 502],
+  [208, "missing_dictionary", 1, 0, 400],
   [300, "storage_quota", 2, 1, 507],
   [301, "storage_failed", 2, 1, 500],
   [302, "storage_unknown", 2, 1, 500],

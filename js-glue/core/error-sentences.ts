@@ -26,6 +26,7 @@ export const ERROR_SENTENCES: Readonly<Record<ErrorCode, string>> = {
   unknown_codec: "The segment names a codec this build does not know; detail is the codec id.",
   undecodable: "The segment's checksum holds but its body cannot be decoded; detail is the first sequence number.",
   foreign_reply: "The answer did not come from our server: magic or nonce is wrong.",
+  missing_dictionary: "The segment was written with a dictionary that is not here; detail is its id.",
   storage_quota: "The browser refused to store more; nothing was written.",
   storage_failed: "Storage failed; the outcome is known and nothing was written.",
   storage_unknown: "The storage connection was lost; whether the write happened is not known yet.",

@@ -3,7 +3,7 @@ find_package(Boost 1.74 COMPONENTS unit_test_framework)
 
 if(tool_sources)
   add_executable(oas ${tool_sources})
-  target_link_libraries(oas PRIVATE oas_core_flags oas_json)
+  target_link_libraries(oas PRIVATE oas_core_flags oas_json oas_lz4)
   oas_link_simulator(oas)
 endif()
 
@@ -54,6 +54,10 @@ foreach(folder IN LISTS unit_folders)
     target_link_libraries(unit_${name} PRIVATE oas_engine oas_infer)
   endif()
 endforeach()
+
+if(TARGET unit_wire)
+  target_link_libraries(unit_wire PRIVATE oas_lz4)
+endif()
 
 oas_sources(regression_sources "tests/regression/*.cc")
 if(regression_sources)

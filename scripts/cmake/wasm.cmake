@@ -1,10 +1,16 @@
+# What a server does with every segment, compiled for speed there; pages get the same code for size from oas_wire.
+set(wire_readers)
+foreach(name IN ITEMS columns_read column_layout value_kind lz4_read segment event)
+  list(APPEND wire_readers "${PROJECT_SOURCE_DIR}/src/wire/${name}.cc")
+endforeach()
+
 # WebAssembly: `core` and `infer` for page and worker (both presets), and the Node programs (baseline preset only).
 if(EXISTS "${PROJECT_SOURCE_DIR}/src/wasm/bindings.cc")
   oas_wasm_page(core "${PROJECT_SOURCE_DIR}/src/wasm/bindings.cc")
   target_link_libraries(core PRIVATE oas_engine)
 endif()
 if(EXISTS "${PROJECT_SOURCE_DIR}/src/wasm/server_bindings.cc")
-  oas_wasm_page(server "${PROJECT_SOURCE_DIR}/src/wasm/server_bindings.cc")
+  oas_wasm_page(server "${PROJECT_SOURCE_DIR}/src/wasm/server_bindings.cc" ${wire_readers})
   target_link_libraries(server PRIVATE oas_engine)
 endif()
 if(EXISTS "${PROJECT_SOURCE_DIR}/src/wasm/infer_bindings.cc")
@@ -14,8 +20,8 @@ endif()
 
 if(NOT OAS_SIMD)
   if(tool_sources)
-    oas_wasm_program(oas node ${tool_sources})
-    target_link_libraries(oas PRIVATE oas_json)
+    oas_wasm_program(oas node ${tool_sources} ${wire_readers})
+    target_link_libraries(oas PRIVATE oas_json oas_lz4)
     oas_link_simulator(oas)
   endif()
   if(golden_sources)

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/sort.h"
+#include "wire/columns.h"
 #include "wire/lz4.h"
 
 namespace oas::wire {
@@ -12,8 +13,9 @@ namespace {
 
 constexpr std::uint8_t kMagic = 'S';
 constexpr std::size_t kChecksumBytes = 8;
-// Rows collected before sealing: events of one application usually shrink to a quarter, which fills a record.
-constexpr std::uint32_t kRowsBytesGoal = 160'000;
+// Rows collected before sealing: events of one kind shrink to a tenth by columns, so this many fit into one record.
+constexpr std::uint32_t kRowsBytesGoal = 440'000;
+constexpr std::uint32_t kRowsNeverBetter = 6;   // columns that save so much are not compared with rows
 constexpr std::uint32_t kCompressFrom = 96;     // below this lz4 saves nothing
 constexpr std::uint32_t kHeadBytesMax = 100;    // all but the entities, with the checksum
 constexpr std::uint32_t kRowsBytesMax = kSegmentJsonBytesMax * 4;
@@ -78,6 +80,39 @@ void write_head(Writer& out, const SegmentHead& head) {
   for (const std::uint32_t entity : head.entities) out.u32(entity);
 }
 
+// A body as it would be stored.
+struct Encoded {
+  Codec codec{};
+  Bytes bytes;  // empty for plain rows
+  std::uint32_t size{};
+};
+
+// Keeps the shorter of two that a server would accept.
+void keep_shorter(Encoded& best, Codec codec, Bytes& bytes, std::size_t rows_bytes) {
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  if (size >= best.size || rows_bytes > std::uint64_t{size} * kCompressionRatioMax) return;
+  best = {codec, std::move(bytes), size};
+}
+
+void encode_rows(ByteView rows, const Dictionary* dictionary, Encoded& best) {
+  Bytes bytes;
+  if (dictionary == nullptr) {
+    (void)compress(rows, bytes);
+  } else {
+    Writer(bytes).u64(dictionary->id());
+    (void)compress_text(rows, &dictionary->prefix(), bytes);
+  }
+  keep_shorter(best, dictionary == nullptr ? Codec::kRowsLz4 : Codec::kRowsLz4Dictionary, bytes, rows.size());
+}
+
+void encode_columns(ByteView rows, const SegmentHead& head, const Dictionary* dictionary, Encoded& best) {
+  if (head.count == 1 && dictionary == nullptr) return;
+  Bytes bytes;
+  if (dictionary != nullptr) Writer(bytes).u64(dictionary->id());
+  if (!write_columns(rows, head.count, head.hlc_first, dictionary, bytes)) return;
+  keep_shorter(best, dictionary == nullptr ? Codec::kColumns : Codec::kColumnsDictionary, bytes, rows.size());
+}
+
 }  // namespace
 
 bool SegmentBuilder::fits(const EventView& event) const {
@@ -96,54 +131,63 @@ void SegmentBuilder::add(const EventView& event) {
                    .hash = roll(hash(), ByteView(bytes_).subspan(from))});
 }
 
-std::vector<SealedSegment> SegmentBuilder::seal() const {
+std::vector<SealedSegment> SegmentBuilder::seal(const Dictionary* dictionary) const {
   OAS_ASSERT(!rows_.empty());
   std::vector<SealedSegment> out;
-  seal_range(0, count(), out);
+  seal_range(0, count(), {.dictionary = dictionary}, out);
   return out;
 }
 
-void SegmentBuilder::seal_range(std::uint32_t from, std::uint32_t to, std::vector<SealedSegment>& out) const {
-  const std::uint32_t begin = from == 0 ? 0 : rows_[from - 1].end;
-  const ByteView rows = ByteView(bytes_).subspan(begin, rows_[to - 1].end - begin);
+SegmentHead SegmentBuilder::head_of(std::uint32_t from, std::uint32_t to) const {
   SegmentHead head{.stream = stream_,
                    .first = {first_.value + from},
                    .count = to - from,
                    .hlc_first = rows_[from].hlc,
                    .hlc_last = rows_[to - 1].hlc,
                    .hash_before = from == 0 ? before_ : rows_[from - 1].hash,
-                   .hash_after = rows_[to - 1].hash,
-                   .codec = Codec::kRows,
-                   .body_bytes = static_cast<std::uint32_t>(rows.size()),
-                   .stored_bytes = static_cast<std::uint32_t>(rows.size())};
+                   .hash_after = rows_[to - 1].hash};
   for (std::uint32_t i = from; i < to; ++i) {
     head.json_bytes += rows_[i].json_bytes;
     if (rows_[i].has_entity) head.entities.push_back(rows_[i].entity);
   }
   sort_list(head.entities, [](std::uint32_t a, std::uint32_t b) { return a < b; });
   head.entities.erase(std::unique(head.entities.begin(), head.entities.end()), head.entities.end());
+  return head;
+}
 
-  Bytes block;
+void SegmentBuilder::seal_range(std::uint32_t from, std::uint32_t to, Trial trial,
+                                std::vector<SealedSegment>& out) const {
+  const std::uint32_t begin = from == 0 ? 0 : rows_[from - 1].end;
+  const ByteView rows = ByteView(bytes_).subspan(begin, rows_[to - 1].end - begin);
+  SegmentHead head = head_of(from, to);
+  Encoded body{.codec = Codec::kRows, .bytes = {}, .size = static_cast<std::uint32_t>(rows.size())};
   if (rows.size() >= kCompressFrom) {
-    const std::uint32_t stored = compress(rows, block);
-    if (stored < rows.size() && rows.size() <= std::uint64_t{stored} * kCompressionRatioMax) {
-      head.codec = Codec::kRowsLz4;
-      head.stored_bytes = stored;
-    }
+    if (trial.columns) encode_columns(rows, head, trial.dictionary, body);
+    const Codec by_columns = body.codec;
+    if (trial.rows && body.size > rows.size() / kRowsNeverBetter) encode_rows(rows, trial.dictionary, body);
+    trial.columns = body.codec == by_columns && by_columns != Codec::kRows;
+    trial.rows = !trial.columns;
   }
-  const std::size_t overhead = kHeadBytesMax + head.entities.size() * 4;
-  if (head.stored_bytes + overhead > kSegmentStoredBytesMax && to - from > 1) {
-    const std::uint32_t middle = from + (to - from) / 2;
-    seal_range(from, middle, out);
-    seal_range(middle, to, out);
+  const std::uint32_t overhead = kHeadBytesMax + static_cast<std::uint32_t>(head.entities.size()) * 4;
+  if (body.size + overhead > kSegmentStoredBytesMax && to - from > 1) {
+    // Parts of a size that should fit; one that does not is cut again.
+    const std::uint32_t parts = std::min((body.size + overhead) / (kSegmentStoredBytesMax * 9 / 10) + 1, to - from);
+    for (std::uint32_t i = 0; i < parts; ++i) {
+      const std::uint32_t part_from = from + (to - from) * i / parts;
+      const std::uint32_t part_to = from + (to - from) * (i + 1) / parts;
+      seal_range(part_from, part_to, trial, out);
+    }
     return;
   }
+  head.codec = body.codec;
+  head.body_bytes = static_cast<std::uint32_t>(rows.size());
+  head.stored_bytes = body.size;
   SealedSegment sealed{
       .first = head.first, .last = head.last(), .hlc_first = head.hlc_first, .entities = {}, .bytes = {}};
   sealed.bytes.reserve(head.stored_bytes + overhead);
   Writer writer(sealed.bytes);
   write_head(writer, head);
-  writer.raw(head.codec == Codec::kRows ? rows : ByteView(block));
+  writer.raw(head.codec == Codec::kRows ? rows : ByteView(body.bytes));
   writer.u64(hash64(sealed.bytes));
   sealed.entities = std::move(head.entities);
   out.push_back(std::move(sealed));
@@ -162,17 +206,30 @@ Result<SegmentView> open_segment(ByteView bytes) {
   return SegmentView{std::move(head), body};
 }
 
-Result<void> decode_rows(const SegmentView& segment, Bytes& rows) {
+Result<void> decode_rows(const SegmentView& segment, Bytes& rows, Dictionaries dictionaries) {
+  const SegmentHead& head = segment.head;
   rows.clear();
-  switch (segment.head.codec) {
-    case Codec::kRows:
-      if (segment.head.body_bytes != segment.body.size())
-        return fail(ErrorCode::kUndecodable, segment.head.first.value);
-      rows.assign(segment.body.begin(), segment.body.end());
-      return {};
-    case Codec::kRowsLz4: return decompress(segment.body, segment.head.body_bytes, kRowsBytesMax, rows);
+  if (head.codec > Codec::kColumnsDictionary)
+    return fail(ErrorCode::kUnknownCodec, static_cast<std::uint64_t>(head.codec));
+  if (head.codec == Codec::kRows) {
+    if (head.body_bytes != segment.body.size()) return fail(ErrorCode::kUndecodable, head.first.value);
+    rows.assign(segment.body.begin(), segment.body.end());
+    return {};
   }
-  return fail(ErrorCode::kUnknownCodec, static_cast<std::uint64_t>(segment.head.codec));
+  // Before anything of that size is allocated.
+  if (head.body_bytes > segment.body.size() * kCompressionRatioMax)
+    return fail(ErrorCode::kLimit, kCompressionRatioMax);
+  Reader in(segment.body);
+  const Dictionary* dictionary = nullptr;
+  if (head.codec == Codec::kRowsLz4Dictionary || head.codec == Codec::kColumnsDictionary) {
+    OAS_TRY(const std::uint64_t id, in.u64());
+    dictionary = find_dictionary(dictionaries, id);
+    if (dictionary == nullptr) return fail(ErrorCode::kMissingDictionary, id);
+  }
+  OAS_TRY(const ByteView body, in.raw(in.left()));
+  if (head.codec == Codec::kRowsLz4) return decompress(body, head.body_bytes, kRowsBytesMax, rows);
+  if (head.codec == Codec::kRowsLz4Dictionary) return decompress_text(body, head.body_bytes, dictionary->bytes(), rows);
+  return read_columns(body, head.count, head.hlc_first, head.body_bytes, dictionary, rows);
 }
 
 RowCursor::RowCursor(const SegmentHead& head, ByteView rows)

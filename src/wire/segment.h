@@ -4,8 +4,9 @@
 //   | hash_before u64 | hash_after u64 | json_bytes varint | body_bytes varint | stored_bytes varint
 //   | entities varint, u32 each, ascending and unique | body | checksum u64 over all that came before
 //
-// The checksum is verified before anything else is believed. Codec 0 = rows as they are, 1 = rows in an lz4 block;
-// further codecs decode to the same rows, so hashes do not depend on the codec.
+// The checksum is verified before anything else is believed. Every codec decodes to the same rows, so hashes do not depend
+// on it: 0 = rows as they are, 1 = rows in an lz4 block, 2 = columns (columns.h); 3 and 4 are 1 and 2 with a dictionary,
+// whose id (u64) the body then starts with.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +17,19 @@
 #include "base/limits.h"
 #include "base/result.h"
 #include "base/types.h"
+#include "wire/dictionary.h"
 #include "wire/event.h"
 
 namespace oas::wire {
 
 inline constexpr std::uint8_t kSegmentVersion = 1;
-enum class Codec : std::uint8_t { kRows = 0, kRowsLz4 = 1 };
+enum class Codec : std::uint8_t {
+  kRows = 0,
+  kRowsLz4 = 1,
+  kColumns = 2,
+  kRowsLz4Dictionary = 3,
+  kColumnsDictionary = 4
+};
 
 struct SegmentHead {
   StreamId stream;
@@ -66,9 +74,9 @@ class SegmentBuilder {
   [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(rows_.size()); }
   [[nodiscard]] RollingHash hash() const { return rows_.empty() ? before_ : rows_.back().hash; }
 
-  // The finished segments, usually one; rows that do not compress well enough are cut in two until they fit.
-  // Pre: count() > 0.
-  [[nodiscard]] std::vector<SealedSegment> seal() const;
+  // The finished segments, usually one; rows that do not compress well enough are cut until they fit. Tries rows and
+  // columns and keeps the shorter. A dictionary only if every reader has it. Pre: count() > 0.
+  [[nodiscard]] std::vector<SealedSegment> seal(const Dictionary* dictionary = nullptr) const;
 
  private:
   struct Row {
@@ -79,7 +87,14 @@ class SegmentBuilder {
     Hlc hlc;
     RollingHash hash;  // of the stream after it
   };
-  void seal_range(std::uint32_t from, std::uint32_t to, std::vector<SealedSegment>& out) const;
+  // Which codecs are still worth trying: rows and columns are both tried once, on the whole.
+  struct Trial {
+    const Dictionary* dictionary{};
+    bool rows = true;
+    bool columns = true;
+  };
+  [[nodiscard]] SegmentHead head_of(std::uint32_t from, std::uint32_t to) const;
+  void seal_range(std::uint32_t from, std::uint32_t to, Trial trial, std::vector<SealedSegment>& out) const;
 
   StreamId stream_;
   Sequence first_;
@@ -91,8 +106,8 @@ class SegmentBuilder {
 // Verifies the checksum, the limits and the head. Errors: kTruncated, kChecksum, kUnknownVersion, kMalformed, kLimit.
 Result<SegmentView> open_segment(ByteView bytes);
 
-// The rows of a segment, decoded into `rows` (replaced). Errors: kUnknownCodec, kUndecodable, kLimit.
-Result<void> decode_rows(const SegmentView& segment, Bytes& rows);
+// The rows of a segment, decoded into `rows` (replaced). Errors: kUnknownCodec, kMissingDictionary, kUndecodable, kLimit.
+Result<void> decode_rows(const SegmentView& segment, Bytes& rows, Dictionaries dictionaries = {});
 
 // Walks decoded rows, checking that they are exactly the events the head declares: count, hashes, clocks and sizes. The
 // last row is the one that tells, so nothing may be believed before the walk is done.

@@ -1,4 +1,6 @@
 // Blocks come back, declared sizes are honoured, and no block makes us allocate beyond them.
+#include <lz4.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include "base/limits.h"
@@ -75,4 +77,58 @@ BOOST_AUTO_TEST_CASE(damaged_blocks_stay_inside_their_bounds) {
     const Result<void> result = decompress(damaged, bytes.size(), 10'000, out);
     BOOST_TEST(out.size() == (result ? bytes.size() : 0U));
   }
+}
+
+// One format, two implementations: each reads what the other writes, with and without a prefix.
+BOOST_AUTO_TEST_CASE(the_lz4_library_and_ours_read_each_other) {
+  Prng prng(31);
+  for (int round = 0; round < 300; ++round) {
+    const std::uint32_t size = prng.below(round % 10 == 0 ? 200'000 : 3'000);
+    const Bytes bytes = mixed(prng, size);
+    const Bytes before = mixed(prng, prng.below(2'000));
+    Bytes with_prefix = before;
+    with_prefix.insert(with_prefix.end(), bytes.begin(), bytes.begin() + size / 2);
+    const TextPrefix prefix =
+        make_prefix(ByteView(with_prefix).first(std::min<std::size_t>(with_prefix.size(), 60'000)));
+    for (const int way : {0, 1, 2}) {
+      Bytes block;
+      if (way == 0) (void)compress(bytes, block);
+      if (way > 0) (void)compress_text(bytes, way == 1 ? nullptr : &prefix, block);
+      Bytes read(size);
+      const int got = LZ4_decompress_safe_usingDict(
+          reinterpret_cast<const char*>(block.data()), reinterpret_cast<char*>(read.data()),
+          static_cast<int>(block.size()), static_cast<int>(size), reinterpret_cast<const char*>(prefix.text.data()),
+          way == 2 ? static_cast<int>(prefix.text.size()) : 0);
+      BOOST_TEST(got == static_cast<int>(size));
+      BOOST_TEST((read == bytes));
+      Bytes ours;
+      BOOST_REQUIRE(decompress_text(block, size, way == 2 ? ByteView(prefix.text) : ByteView{}, ours).has_value());
+      BOOST_TEST((ours == bytes));
+    }
+    Bytes theirs(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(size))));
+    const int written =
+        LZ4_compress_default(reinterpret_cast<const char*>(bytes.data()), reinterpret_cast<char*>(theirs.data()),
+                             static_cast<int>(size), static_cast<int>(theirs.size()));
+    Bytes ours;
+    BOOST_REQUIRE(
+        decompress_text(ByteView(theirs).first(static_cast<std::size_t>(written)), size, {}, ours).has_value());
+    BOOST_TEST((ours == bytes));
+  }
+}
+
+// Repeats close to the start, where copies overlap what they write.
+BOOST_AUTO_TEST_CASE(searching_longer_pays_and_a_prefix_pays_more) {
+  std::string text;
+  Prng prng(32);
+  for (int i = 0; i < 400; ++i)
+    text += "/catalogue/item-" + std::to_string(prng.below(90)) + "?from=mail&page=" + std::to_string(prng.below(9));
+  Bytes quick;
+  Bytes thorough;
+  Bytes prefixed;
+  const TextPrefix prefix = make_prefix(as_bytes(text));
+  (void)compress(as_bytes(text), quick);
+  (void)compress_text(as_bytes(text), nullptr, thorough);
+  (void)compress_text(as_bytes(text), &prefix, prefixed);
+  BOOST_TEST(thorough.size() < quick.size());
+  BOOST_TEST(prefixed.size() * 20 < thorough.size());
 }
