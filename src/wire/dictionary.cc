@@ -12,6 +12,34 @@ namespace {
 
 constexpr std::uint8_t kMagic = 'D';
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint32_t kTailTextMin = 8;      // shorter text is not worth an offset
+constexpr std::uint32_t kTailTextMax = 2'000;  // one long text should not crowd out many
+
+// Pre: `values` are in order of path.
+template <class Values>
+Bytes write_dictionary(const Values& values) {
+  Bytes heads;
+  Writer head(heads);
+  std::uint32_t columns = 0;
+  for (std::size_t from = 0; from < values.size(); ++columns) {
+    std::size_t to = from;
+    while (to < values.size() && values[to].path == values[from].path) ++to;
+    head.u32(values[from].path);
+    head.varint(to - from);
+    from = to;
+  }
+  Bytes out;
+  Writer writer(out);
+  writer.u8(kMagic);
+  writer.u8(kVersion);
+  writer.varint(columns);
+  writer.raw(heads);
+  for (const auto& value : values) {
+    writer.raw(as_bytes(value.text));
+    writer.u8(0);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -80,61 +108,64 @@ void DictionaryBuilder::add(const EventView& event) {
   }
 }
 
-Bytes DictionaryBuilder::build(std::uint32_t bytes_max) const {
-  struct Candidate {
-    std::uint32_t path{};
-    std::uint32_t times{};
-    std::string_view text;
-    std::uint64_t worth{};
-  };
+std::vector<DictionaryBuilder::Candidate> DictionaryBuilder::repeated() const {
   std::vector<Candidate> candidates;
   for (const auto& [key, seen] : seen_) {
-    if (seen.times < 2 || key.second.size() > kDictionaryBytesMax / 4) continue;
+    const auto& [path, text] = key;
+    if (seen.times < 2 || text.size() > kDictionaryBytesMax / 4 || path == kTailPath) continue;
     // Each byte of the budget is worth what it saves again and again.
-    const std::uint64_t worth =
-        std::uint64_t{seen.times - 1} * 1'024 * (key.second.size() + 2) / (key.second.size() + 6);
-    candidates.push_back({key.first, seen.times, key.second, worth});
+    const std::uint64_t worth = std::uint64_t{seen.times - 1} * 1'024 * (text.size() + 2) / (text.size() + 6);
+    candidates.push_back({path, seen.times, text, worth});
   }
   sort_list(candidates, [](const Candidate& a, const Candidate& b) {
     if (a.worth != b.worth) return a.worth > b.worth;
     if (a.path != b.path) return a.path < b.path;
     return a.text < b.text;
   });
+  return candidates;
+}
+
+void DictionaryBuilder::add_tail(std::uint64_t bytes_max, std::vector<Candidate>& kept) const {
+  std::vector<Candidate> once;
+  for (const auto& [key, seen] : seen_)
+    if (seen.times == 1 && key.second.size() >= kTailTextMin && key.second.size() <= kTailTextMax)
+      once.push_back({kTailPath, seen.last, key.second, seen.last});
+  sort_list(once, [](const Candidate& a, const Candidate& b) {
+    if (a.worth != b.worth) return a.worth > b.worth;
+    return a.text < b.text;
+  });
+  std::string_view before;
+  std::uint64_t bytes = 0;
+  for (const Candidate& candidate : once) {
+    if (candidate.text == before || bytes + candidate.text.size() + 1 > bytes_max) continue;
+    if (kept.size() == kDictionaryValuesMax) return;
+    before = candidate.text;
+    bytes += candidate.text.size() + 1;
+    kept.push_back(candidate);
+  }
+}
+
+Bytes DictionaryBuilder::build(std::uint32_t bytes_max, std::uint32_t tail_max) const {
   const std::uint64_t budget = std::min(bytes_max, kDictionaryBytesMax);
-  std::uint64_t bytes = 8;
+  std::uint64_t bytes = 16;  // the head, and the tail's entry in it
   std::vector<Candidate> kept;
   std::vector<std::uint32_t> paths;
-  for (const Candidate& candidate : candidates) {
+  for (const Candidate& candidate : repeated()) {
     const bool known = std::find(paths.begin(), paths.end(), candidate.path) != paths.end();
     const std::uint64_t more = candidate.text.size() + 1 + (known ? 0 : 7);
-    if (bytes + more > budget || kept.size() == kDictionaryValuesMax || (!known && paths.size() == kColumnsMax))
-      continue;
+    const bool full = kept.size() == kDictionaryValuesMax || (!known && paths.size() + 1 == kColumnsMax);
+    if (bytes + more > budget || full) continue;
     if (!known) paths.push_back(candidate.path);
     bytes += more;
     kept.push_back(candidate);
   }
+  if (budget > bytes) add_tail(std::min<std::uint64_t>(budget - bytes, tail_max), kept);
   sort_list(kept, [](const Candidate& a, const Candidate& b) {
     if (a.path != b.path) return a.path < b.path;
     if (a.times != b.times) return a.times > b.times;
     return a.text < b.text;
   });
-  Bytes out;
-  Writer writer(out);
-  writer.u8(kMagic);
-  writer.u8(kVersion);
-  writer.varint(paths.size());
-  for (std::size_t from = 0; from < kept.size();) {
-    std::size_t to = from;
-    while (to < kept.size() && kept[to].path == kept[from].path) ++to;
-    writer.u32(kept[from].path);
-    writer.varint(to - from);
-    from = to;
-  }
-  for (const Candidate& candidate : kept) {
-    writer.raw(as_bytes(candidate.text));
-    writer.u8(0);
-  }
-  return out;
+  return write_dictionary(kept);
 }
 
 }  // namespace oas::wire

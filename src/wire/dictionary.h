@@ -2,6 +2,7 @@
 //
 //   'D' u8 | version u8 | columns varint, each: path u32, values varint | every value, in that order, each closed by U+0000
 //
+// The column of path kTailPath holds text that is worth quoting from but not referring to: values seen once.
 // A dictionary is named by the hash of its bytes, so a segment that uses one can be opened by whoever holds the same
 // bytes, and by nobody else. Its bytes are the lz4 prefix of the segment's text as well.
 #pragma once
@@ -23,6 +24,7 @@ namespace oas::wire {
 inline constexpr std::uint32_t kDictionaryBytesMax = 48'000;
 static_assert(kDictionaryBytesMax <= kPrefixBytesMax);
 inline constexpr std::uint32_t kDictionaryValuesMax = 16'384;
+inline constexpr std::uint32_t kTailPath = 0xFFFFFFFF;
 
 class Dictionary {
  public:
@@ -55,14 +57,24 @@ using Dictionaries = std::span<const Dictionary* const>;
 class DictionaryBuilder {
  public:
   void add(const EventView& event);
-  // At most `bytes_max` bytes (itself at most kDictionaryBytesMax): the values that would save most. Deterministic.
-  [[nodiscard]] Bytes build(std::uint32_t bytes_max) const;
+  // At most `bytes_max` bytes (itself at most kDictionaryBytesMax): the values that would save most, then at most
+  // `tail_max` bytes of the newest text that was seen once. Deterministic.
+  [[nodiscard]] Bytes build(std::uint32_t bytes_max, std::uint32_t tail_max = kDictionaryBytesMax) const;
 
  private:
   struct Seen {
     std::uint32_t times{};
     std::uint32_t last{};  // number of the event
   };
+  struct Candidate {
+    std::uint32_t path{};
+    std::uint32_t times{};
+    std::string_view text;
+    std::uint64_t worth{};
+  };
+  [[nodiscard]] std::vector<Candidate> repeated() const;
+  void add_tail(std::uint64_t bytes_max, std::vector<Candidate>& kept) const;
+
   // Ordered, so that what is built depends on nothing but the events.
   std::map<std::pair<std::uint32_t, std::string>, Seen> seen_;
   std::uint32_t events_ = 0;

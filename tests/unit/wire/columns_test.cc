@@ -134,9 +134,9 @@ BOOST_AUTO_TEST_CASE(any_events_come_back_byte_for_byte) {
   std::uint32_t taken = 0;
   for (std::uint64_t seed = 1; seed <= 400; ++seed) {
     const auto events = any_events(seed, 1 + static_cast<std::uint32_t>(seed % 40));
-    taken += comes_back(events, nullptr) ? 1 : 0;
+    if (comes_back(events, nullptr)) ++taken;
     const Dictionary dictionary = dictionary_of(any_events(seed + 1'000, 50), 4'000);
-    taken += comes_back(events, &dictionary) ? 1 : 0;
+    if (comes_back(events, &dictionary)) ++taken;
   }
   BOOST_TEST(taken > 300U);
 }
