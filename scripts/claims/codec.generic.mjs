@@ -8,7 +8,10 @@ const slack = 1.02;
 // Bytes without structure, as one JSON string an event: what no codec can shrink.
 function noise(count) {
   let state = 9;
-  const next = () => (state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 8;
+  const next = () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return state >>> 8;
+  };
   return Array.from(
     { length: count },
     () =>
