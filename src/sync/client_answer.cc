@@ -160,7 +160,8 @@ void ClientSession::stored(Clocks now) {
   const bool again = answer_.progress || answer_.more || !answer_.rewound.empty() || !answer_.forked.empty() ||
                      !answer_.unknown.empty() || verifying_ || !plan_->stale().empty();
   const bool polled = poll_;
-  if (verifying_ && !reply_.streams.empty()) verified_ = reply_.streams.back().stream;  // now that its rewinds are stored
+  if (verifying_ && !reply_.streams.empty())
+    verified_ = reply_.streams.back().stream;  // now that its rewinds are stored
   if (verifying_ && !remembered_.server.value.verify) verifying_ = false;
   answer_ = {};
   if (closing_) {

@@ -32,6 +32,7 @@ constexpr queue::BackoffLimits kTransient{.delay_base = {500}, .delay_max = {60'
 constexpr queue::BackoffLimits kOfflineProbe{.delay_base = {1'000}, .delay_max = {30'000}};
 constexpr queue::BackoffLimits kLatePoll{.delay_base = {1'000}, .delay_max = {60'000}};
 constexpr std::int64_t kParkRecheckMs = 15 * 60'000;
+constexpr std::int64_t kSettlePollMs = 15 * 60'000;
 constexpr std::uint32_t kJournalRecordsMax = 32;
 
 Bytes all_meta() { return {'m'}; }
@@ -100,9 +101,10 @@ void ClientSession::woke(Clocks now) {
 }
 
 void ClientSession::connectivity(Clocks now, bool online, bool token_fresh) {
-  online_ = online;
+  const bool online_before = std::exchange(online_, online);
   if (token_fresh) token_asked_ = false;
   const bool park_lifted = state_ == SessionState::kPark && token_fresh;
+  insisted_ |= token_fresh || (online && !online_before);
   const bool back = state_ == SessionState::kOffline && online;
   if (back) offline_tries_ = 0;
   if ((park_lifted || back) && !closing_) start(now);
@@ -309,10 +311,23 @@ void ClientSession::nothing_left(Clocks now) {
     return;
   }
   late_polls_ = 0;
+  // A server that was restored has to be met to be noticed, also by a device that has nothing new to say.
+  const bool heard = heard_at_.value != 0 && now.mono.value - heard_at_.value < kSettlePollMs;
+  if (unsettled() && (insisted_ || !heard) && !closing_) {
+    send(now);
+    return;
+  }
   queue::Transaction transaction;
   transaction.expect_equals(queue::lease_key(), remembered_.lease.stored);
   transaction.erase(queue::lease_key());
   write(SessionState::kRelease, std::move(transaction));
+}
+
+// Something acknowledged is kept for the time until a backup covers it.
+bool ClientSession::unsettled() const {
+  return std::any_of(remembered_.marks.begin(), remembered_.marks.end(), [this](const auto& entry) {
+    return entry.second.value.acked_at.value != 0 && entry.second.value.acked_at >= remembered_.server.value.horizon;
+  });
 }
 
 // --- failures -------------------------------------------------------------------------------------------------------
@@ -352,6 +367,7 @@ void ClientSession::answered(Clocks now, std::uint16_t status, std::uint32_t ret
   const Result<SyncReply> reply = read_reply(body, nonce_);
   if (reply && reply->incarnation >= remembered_.server.value.incarnation) {
     offline_tries_ = 0;
+    heard_at_ = {std::max<std::int64_t>(now.mono.value, 1)};
     if (reply->error == 0 && status == 200) {
       token_asked_ = false;
       on_reply(now, *reply);
@@ -460,8 +476,9 @@ void ClientSession::write_done(Clocks now) {
     case SessionState::kRelease: {
       insisted_ = waited_ = false;
       const bool again = wanted_ && !closing_;
+      const bool look_later = unsettled() && !closing_;
       forget();
-      rest(SessionState::kIdle, {}, {});
+      rest(SessionState::kIdle, {}, look_later ? Millis{now.mono.value + kSettlePollMs} : Millis{});
       wishes_.tell = true;
       if (again) start(now);
       break;

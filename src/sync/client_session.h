@@ -121,6 +121,7 @@ class ClientSession {
   void planned(Clocks now);
   void send(Clocks now);
   void nothing_left(Clocks now);
+  [[nodiscard]] bool unsettled() const;
   void fail_round(Clocks now, ErrorCode reason, std::uint32_t retry_after_ms);
   void rest(SessionState state, ErrorCode reason, Millis wake_at);
   void read(SessionState state, ReadWish wish);
@@ -151,6 +152,7 @@ class ClientSession {
   Millis oldest_unsent_;
   bool online_ = true;
   bool wanted_ = false;
+  Millis heard_at_;              // monotonic, of the last answer; 0 = none yet
   bool insisted_ = false;        // somebody asked for an attempt before its time
   bool retry_wait_ = false;      // the wait under way is for the stored time of the next attempt
   bool waited_ = false;  // the time of the next attempt was waited for here, whatever the wall clock says of it

@@ -165,9 +165,14 @@ void ServerSession::Impl::list_needs() {
   }
   std::set<StreamId> named;
   for (const StreamNeed& need : needs) named.insert(need.stream);
-  for (const Dep& dep : request.deps)
-    if (named.insert(dep.stream).second && needs.size() < 2 * kPushStreamsMax)
-      needs.push_back({.stream = dep.stream, .stored = {}, .hashes_at = {}, .mark_only = true});
+  const auto look_at = [&](StreamId stream) {
+    if (named.insert(stream).second && needs.size() < 2 * kPushStreamsMax)
+      needs.push_back({.stream = stream, .stored = {}, .hashes_at = {}, .mark_only = true});
+  };
+  for (const OpenItem& item : items)
+    for (const OpenItem::Row& row : item.rows)
+      if (row.event.replaces) look_at(row.event.replaces->stream);
+  for (const Dep& dep : request.deps) look_at(dep.stream);
   // One lock order for every push of a device.
   std::sort(needs.begin(), needs.end(), [](const StreamNeed& a, const StreamNeed& b) { return a.stream < b.stream; });
 }
@@ -350,6 +355,10 @@ bool ServerSession::Impl::plan_event(Progress& at, const OpenItem& item, std::ui
   event.recovered = is_recovered;
   if (event.refused == 0) {
     event.after = event.entity == 0 ? std::vector<EventId>{} : open_deps(index, event.entity);
+    // What it stands in for must have been judged first; a restored server may have forgotten that it was.
+    if (const std::optional<EventId>& original = row.event.replaces)
+      if (const auto mark = dep_marks.find(original->stream); mark != dep_marks.end() && mark->second < original->seq)
+        event.after.push_back(*original);
     const bool waits = !event.after.empty() || (event.entity != 0 && waiting_entities.contains(event.entity));
     if (waits && deferred_count >= kDeferredPerDeviceMax) {
       at.status = StreamStatus::kFull;

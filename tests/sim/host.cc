@@ -414,7 +414,8 @@ void World::promise(Device& device, const Call& call) {
     return;
   }
   if (tracing)
-    std::printf("%lld: %u%s is acknowledged\n", static_cast<long long>(now_), call.number, call.fixed ? " (corrected)" : "");
+    std::printf("%lld: %u%s is acknowledged\n", static_cast<long long>(now_), call.number,
+                call.fixed ? " (corrected)" : "");
   Fate& fate = ledger_.fates[call.number];
   (call.fixed ? fate.retried : fate.accepted) = true;
   device.accepted_since_image.push_back(call.number);

@@ -211,6 +211,8 @@ void Server::restore(Millis time) {
 void Server::tell_troubled(ByteView request, ByteView reply) {
   const auto opened = sync::read_request(request);
   const auto answer = sync::read_reply(reply, opened->nonce);
+  std::printf("      late verdicts seen to %llu, %zu told\n",
+              static_cast<unsigned long long>(opened->request.late_seen), answer->late.size());
   for (const sync::StreamAnswer& stream : answer->streams) {
     if (stream.status == sync::StreamStatus::kOk) continue;
     for (const sync::StreamState& state : opened->request.streams)
