@@ -32,6 +32,15 @@ foreach(source IN LISTS bench_sources)
   target_link_libraries(${target} PRIVATE oas_flags oas_engine oas_infer oas_json)
 endforeach()
 
+# tests/merge/*.cc: programs that prove claims about the merge core, mutants included.
+oas_sources(merge_sources "tests/merge/*.cc")
+foreach(source IN LISTS merge_sources)
+  get_filename_component(target "${source}" NAME_WE)
+  add_executable(${target} "${source}")
+  target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${target} PRIVATE oas_flags oas_merge_sim)
+endforeach()
+
 if(NOT TARGET Boost::unit_test_framework)
   message(STATUS "Boost.Test not found: unit tests are left out")
   return()

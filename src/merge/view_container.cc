@@ -105,7 +105,8 @@ std::string View::position(const Node* node, std::string_view base, Writes candi
       if (op.places()) candidates.push_back({&op, state_.stamp_of(op.dot), {}, op.pos, false});
     }
   }
-  if (candidates.empty()) return std::string(base);
+  // An edit can outlive, or arrive before, the insertion that said where its element stands.
+  if (candidates.empty()) return base.empty() ? literal_position(0, 1) : std::string(base);
   std::vector<std::uint32_t> all(candidates.size());
   std::iota(all.begin(), all.end(), 0U);
   const auto tops = uncovered(candidates, all);

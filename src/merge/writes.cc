@@ -34,6 +34,13 @@ std::vector<std::uint32_t> uncovered(const std::vector<Write>& writes, const std
     std::erase_if(tops, [&](std::uint32_t top) { return sees(writes[i], writes[top]); });
     tops.push_back(i);
   }
+  // A writer may know an operation without those it covers, so what a covered one covers has to be looked at too.
+  if (tops.size() > 1) {
+    std::erase_if(tops, [&](std::uint32_t top) {
+      return std::any_of(among.begin(), among.end(),
+                         [&](std::uint32_t i) { return i != top && sees(writes[i], writes[top]); });
+    });
+  }
   std::sort(tops.begin(), tops.end());
   return tops;
 }
