@@ -28,7 +28,10 @@ const may_include = {
   // `oas sim` is the simulator of tests/sim behind one more command.
   tools: [...all_but_infer, "infer", "engine", "sim"],
 };
-const wasm_extra = { "src/wasm/infer_bindings.cc": ["base", "infer"] };
+const wasm_extra = {
+  "src/wasm/infer_bindings.cc": ["base", "infer"],
+  "src/wasm/bindings.cc": ["base", "engine", "cache"],
+};
 
 // Headers that only some folders may touch.
 const restricted = [

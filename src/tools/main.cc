@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/cache_tool.h"
 #include "tools/codec_tool.h"
 #include "tools/io.h"
 #include "tools/merge_tool.h"
@@ -19,6 +20,7 @@ constexpr std::string_view kUsage =
     "usage: oas <command>\n"
     "  check                    one JSON value (an eventData) on standard input: accepted, or refused <code>\n"
     "  segment encode|decode    events as JSON lines to a segment's bytes, and back\n"
+    "  cache BUDGET             replays requests against every eviction policy\n"
     "  codec                    JSON lines to their size and speed as segments\n"
     "  predict MODEL            one input a line to one JSON answer a line\n"
     "  merge BASE OURS THEIRS   three-way merge of JSON documents\n"
@@ -53,6 +55,7 @@ int main(int argc, char** argv) {
   const std::span<const std::string_view> rest = std::span(arguments).subspan(1);
   if (arguments[0] == "check" && rest.empty()) return check();
   if (arguments[0] == "segment") return tools::segment(rest);
+  if (arguments[0] == "cache") return tools::cache(rest);
   if (arguments[0] == "codec") return tools::codec(rest);
   if (arguments[0] == "predict") return tools::predict(rest);
   if (arguments[0] == "errors" && rest.empty()) return errors();

@@ -1,10 +1,11 @@
-// The border of core.wasm: one class, bytes in, bytes out.
+// The border of core.wasm: two classes, bytes in, bytes out.
 //
-// `step` drives the client engine with a block of inputs (engine/io_codec.h).
+// `step` drives the client engine with a block of inputs (engine/io_codec.h); `Content` serves the cache (cache/service.h).
 // Views into memory go stale when memory grows: the host takes a new one after each call and copies what it keeps.
 #include <emscripten/bind.h>
 
 #include "base/assert.h"
+#include "cache/service.h"
 #include "engine/engine.h"
 #include "engine/io_codec.h"
 #include "wasm/lean_runtime.h"
@@ -39,6 +40,24 @@ class Core {
   oas::Bytes output_;
 };
 
+class Content {
+ public:
+  val input(std::uint32_t bytes) {
+    input_.resize(bytes);
+    return view(input_);
+  }
+  // The output; or a number, the error's code, when the input was refused.
+  val call(std::uint32_t op) {
+    const auto called = service_.call(op, input_, output_);
+    return called ? view(output_) : val(static_cast<std::uint32_t>(called.error().code));
+  }
+
+ private:
+  oas::cache::Service service_;
+  oas::Bytes input_;
+  oas::Bytes output_;
+};
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(oas_core) {
@@ -46,4 +65,8 @@ EMSCRIPTEN_BINDINGS(oas_core) {
       .constructor<>()
       .function("input(bytes)", &Core::input)
       .function("step(monoMs, wallMs)", &Core::step);
+  emscripten::class_<Content>("Content")
+      .constructor<>()
+      .function("input(bytes)", &Content::input)
+      .function("call(op)", &Content::call);
 }

@@ -1,0 +1,78 @@
+// Requests for cached content: the real web log, and two generated traces that are hard on one policy each.
+
+import { weblogEvents } from "./weblog.mjs";
+
+function random(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+const size = (next) => Math.round(800 * Math.exp(next() * 4.2));
+
+/** An index by a power law: 0 is asked for most. */
+const skewed = (next, count) => Math.min(count - 1, Math.floor(count ** next() - 1));
+
+/** Popular items, and every now and then somebody reads everything from one end to the other. */
+function scan(count) {
+  const next = random(11);
+  const sizes = Array.from({ length: 6_000 }, () => size(next));
+  const requests = [];
+  for (let at = 0; requests.length < count; ) {
+    for (let i = 0; i < 4_000 && requests.length < count; i++) {
+      const id = skewed(next, 2_000);
+      requests.push([`item/${id}`, sizes[id]]);
+    }
+    for (let i = 0; i < 1_500 && requests.length < count; i++, at++) {
+      const id = 2_000 + (at % 4_000);
+      requests.push([`item/${id}`, sizes[id]]);
+    }
+  }
+  return requests;
+}
+
+/** What is popular changes: every thousand requests a twentieth of the ranks goes to other items. */
+function shifting(count) {
+  const next = random(12);
+  const sizes = Array.from({ length: 8_000 }, () => size(next));
+  const ranks = sizes.map((_, id) => id);
+  return Array.from({ length: count }, (_, i) => {
+    for (let swaps = i % 1_000 === 0 ? 200 : 0; swaps > 0; swaps--) {
+      const [a, b] = [Math.floor(next() * 4_000), Math.floor(next() * 8_000)];
+      [ranks[a], ranks[b]] = [ranks[b], ranks[a]];
+    }
+    const id = ranks[skewed(next, 4_000)];
+    return [`item/${id}`, sizes[id]];
+  });
+}
+
+/** The log's answers with content; an item's size is that of its last answer. */
+function weblog() {
+  const { real, events } = weblogEvents(9_999);
+  if (!real) return undefined;
+  const sizes = new Map(events.map(({ path, bytes }) => [path, bytes]));
+  return events
+    .filter(({ status, bytes }) => status === 200 && bytes > 0)
+    .map(({ path }) => [path, sizes.get(path) || 1]);
+}
+
+/** Name, lines for `oas cache`, and the bytes of all different items together. */
+export function cacheTraces(count) {
+  const traces = [
+    ["weblog", weblog()],
+    ["scan", scan(count)],
+    ["shifting", shifting(count)],
+  ];
+  return traces
+    .filter(([, requests]) => requests)
+    .map(([name, requests]) => ({
+      name,
+      requests: requests.length,
+      distinctBytes: [...new Map(requests).values()].reduce((sum, bytes) => sum + bytes, 0),
+      lines: requests.map(([key, bytes]) => `${key}\t${bytes}`).join("\n"),
+    }));
+}
