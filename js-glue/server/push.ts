@@ -21,7 +21,15 @@ import type { Metrics } from "./operations/metrics.ts";
 import { streamFigures } from "./operations/reply-figures.ts";
 import { step } from "./operations/trace.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
-import type { Incarnation, OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites, VoidWrite } from "./session.ts";
+import type {
+  Incarnation,
+  OpenSession,
+  PlannedEvent,
+  ServerSession,
+  SessionRows,
+  SessionWrites,
+  VoidWrite,
+} from "./session.ts";
 import { Kind, VoidReason } from "./session.ts";
 import { isBuried } from "./store/privacy.ts";
 import { LostRace } from "./store/sql-store.ts";

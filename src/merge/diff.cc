@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/sim_points.h"
 #include "merge/align.h"
 #include "merge/changes.h"
 #include "merge/lcs.h"
@@ -26,7 +27,7 @@ class Differ {
   void value(const Value& base, const Value& next, const Scope& scope) {
     if (base.kind() == next.kind()) {
       if (base.is_object() && scope.type() != Type::kRegister) return object(base, next, scope);
-      if (base == next) return;
+      if (base == next && !OAS_MUTANT(kMergeWholeRecord)) return;
       if (base.is_array() && scope.lists_merge()) return list(base, next, scope);
       if (base.is_integer() && scope.type() == Type::kCounter) return counter(base.as_integer(), next.as_integer());
     }
@@ -35,6 +36,7 @@ class Differ {
 
   void counter(std::int64_t base, std::int64_t next) {
     std::int64_t difference = 0;
+    if (OAS_MUTANT(kMergeCounterAssigned)) return out_.assign(path_, Value::integer(next));
     if (__builtin_sub_overflow(next, base, &difference)) return out_.assign(path_, Value::integer(next));
     out_.count(path_, difference);
   }
@@ -53,7 +55,7 @@ class Differ {
         path_.push_back(field_step(now->key));
         out_.create(path_, now->value);
         ++now;
-      } else if (!old->value.is_container() && old->value == now->value) {
+      } else if (!old->value.is_container() && old->value == now->value && !OAS_MUTANT(kMergeWholeRecord)) {
         ++old;
         ++now;
         continue;
@@ -144,13 +146,13 @@ class Differ {
       std::sort(used_.begin(), used_.end());
     }
     Step of(const Value& item, const Dot& dot) {
-      if (by_dot_) return dot_step(dot);
+      if (by_dot_ || OAS_MUTANT(kMergeSetAppends)) return dot_step(dot);
       if (shape_.kind == ListKind::kKeyed) {
         if (const Value* key = key_value(item, shape_.key)) {
           if (Step step = key_step(*key); take(step)) return step;
         }
       }
-      if (scalars_ && !item.is_container()) {
+      if (scalars_ && !item.is_container() && !OAS_MUTANT(kMergeSetAppends)) {
         if (Step step = scalar_step(item); take(step)) return step;
       }
       for (std::uint64_t count = 0;; ++count) {

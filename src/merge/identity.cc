@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/sim_points.h"
 #include "merge/path.h"
 #include "merge/position.h"
 
@@ -49,7 +50,7 @@ const Value* key_value(const Value& element, std::string_view key) {
 }
 
 ListShape shape_of(const std::vector<Value>& items, std::string_view declared_key) {
-  if (items.empty()) return {};
+  if (items.empty() || OAS_MUTANT(kMergeKeysIgnored)) return {};
   if (!declared_key.empty() && is_key(items, declared_key)) return {ListKind::kKeyed, std::string(declared_key)};
   if (items.front().is_object()) {
     for (const std::string_view name : kKeyNames) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/sim_points.h"
 #include "merge/compare.h"
 #include "merge/limits.h"
 #include "merge/tokens.h"
@@ -42,7 +43,8 @@ std::optional<Decision> extreme(const Contest& contest, Comparator comparator, b
     const auto order = compare_values(comparator, *write->value, *winner->value);
     if (!order) return std::nullopt;
     // Siblings stand in `before` order, so of equals the later one stays.
-    if (*order == 0 || (greatest ? *order > 0 : *order < 0)) winner = write;
+    const bool wants_greatest = greatest != OAS_MUTANT(kMergeMaxIsMin);
+    if (*order == 0 || (wants_greatest ? *order > 0 : *order < 0)) winner = write;
   }
   return choose(winner, greatest ? Rule::kMax : Rule::kMin, ConflictClass::kLossless);
 }

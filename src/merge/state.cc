@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/sim_points.h"
 #include "merge/limits.h"
 
 namespace oas::merge {
@@ -43,7 +44,8 @@ void State::insert(const Path& path, Op op) {
   for (const Step& step : path) node = &node->child_or_new(step);
   const auto by_dot = [](const Op& a, const Op& b) { return a.dot < b.dot; };
   const auto at = std::lower_bound(node->ops.begin(), node->ops.end(), op, by_dot);
-  if (at != node->ops.end() && at->dot == op.dot) return;
+  const bool twice = OAS_MUTANT(kMergeDuplicatesApplied) && op.kind == OpKind::kAdd;
+  if (at != node->ops.end() && at->dot == op.dot && !twice) return;
   version_.add(op.dot);
   node->ops.insert(at, std::move(op));
   ++op_count_;
@@ -65,7 +67,8 @@ Result<void> State::join(Delta&& delta) {
   };
   for (PlacedOp& placed : delta.ops) {
     // One dot is one operation for ever; its path is part of it, so what is known already is skipped unread.
-    if (version_.contains(placed.op.dot) || folded(placed.op.dot)) continue;
+    const bool twice = OAS_MUTANT(kMergeDuplicatesApplied) && placed.op.kind == OpKind::kAdd;
+    if ((version_.contains(placed.op.dot) && !twice) || folded(placed.op.dot)) continue;
     insert(placed.path, std::move(placed.op));
   }
   return {};

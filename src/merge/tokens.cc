@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "base/sim_points.h"
 #include "merge/lcs.h"
 #include "merge/limits.h"
 
@@ -73,6 +74,7 @@ std::vector<Edit> edits_between(const std::vector<std::string_view>& base, const
 
 // Two edits that touch without sharing a token still merge, except where both insert at one point.
 bool collide(const Edit& a, const Edit& b) {
+  if (OAS_MUTANT(kMergeWordsOverlap)) return false;
   if (a.from == a.to && b.from == b.to) return a.from == b.from;
   if (a.from == a.to) return b.from < a.from && a.from < b.to;
   if (b.from == b.to) return a.from < b.from && b.from < a.to;

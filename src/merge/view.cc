@@ -1,7 +1,9 @@
 #include "merge/view.h"
 
 #include <algorithm>
+#include <numeric>
 
+#include "base/sim_points.h"
 #include "merge/limits.h"
 #include "merge/show.h"
 
@@ -46,6 +48,7 @@ struct Sum {
 };
 
 bool edit_wins(const Policy& policy, bool declared_element, bool is_root) {
+  if (OAS_MUTANT(kMergeDeleteBeatsEdit)) return false;
   if (policy.on_delete != OnDelete::kByRule) return policy.on_delete == OnDelete::kEditWins;
   return is_root || declared_element;
 }
@@ -110,14 +113,14 @@ Maybe View::alive(const Place& at, const Writes& writes, const std::vector<std::
     }
   }
   if (at.node != nullptr) {
-    value = count(at, std::move(value), choosing.winner);
+    value = count(at, std::move(value), choosing, writes);
     if (!nothing_below && !writes.empty()) strand(at, value, writes, choosing);
   }
   return value;
 }
 
 View::Choosing View::choose(const Place& at, const Writes& writes, const std::vector<std::uint32_t>& siblings) {
-  Choosing choosing{.value = at.base, .winner = nullptr, .losers = {}, .recorded = false};
+  Choosing choosing{.value = at.base, .winner = nullptr, .summed = {}, .losers = {}, .recorded = false};
   if (siblings.empty()) return choosing;
   if (siblings.size() == 1) {
     choosing.winner = &writes[siblings.front()];
@@ -128,6 +131,7 @@ View::Choosing View::choose(const Place& at, const Writes& writes, const std::ve
   std::vector<const Write*> order;
   for (const std::uint32_t i : siblings) order.push_back(&writes[i]);
   std::sort(order.begin(), order.end(), [](const Write* a, const Write* b) { return before(*a, *b); });
+  if (at.scope.type() == Type::kCounter && begin_counter(choosing, order)) return choosing;
   // R01: equal values are one; what equals the base is no edit as long as somebody did edit.
   std::vector<const Write*> distinct;
   for (const Write* write : order) {
@@ -191,10 +195,8 @@ Maybe View::ended(const Place& at, const Writes& writes, const Standing& standin
     return std::none_of(killers.begin(), killers.end(), [&](const Write* killer) { return sees(*killer, write); });
   };
   Record record;
-  std::vector<std::uint32_t> survivors;
   for (const std::uint32_t i : standing.siblings) {
     if (!unseen(writes[i])) continue;
-    survivors.push_back(i);
     if (!at.base || *writes[i].value != *at.base) record.siblings.push_back(sibling(*writes[i].op, writes[i].value));
   }
   std::vector<const Op*> below;
@@ -209,15 +211,12 @@ Maybe View::ended(const Place& at, const Writes& writes, const Standing& standin
 
   const Policy& policy = at.scope.policy();
   const bool edit = edit_wins(policy, at.declared_element, path_.empty());
-  Writes others;
-  std::vector<std::uint32_t> siblings;
-  for (std::uint32_t i = 0; i < writes.size(); ++i) {
-    if (!writes[i].value && std::find(standing.killers.begin(), standing.killers.end(), i) != standing.killers.end())
-      continue;
-    if (std::find(survivors.begin(), survivors.end(), i) != survivors.end())
-      siblings.push_back(static_cast<std::uint32_t>(others.size()));
-    others.push_back(writes[i]);
-  }
+  // Without the deletions, what those had seen is there again, and the edits stand on top of it.
+  Writes others = writes;
+  std::erase_if(others, [](const Write& write) { return !write.value; });
+  std::vector<std::uint32_t> siblings(others.size());
+  std::iota(siblings.begin(), siblings.end(), 0U);
+  siblings = uncovered(others, siblings);
   const Maybe restored = edit ? alive(at, others, siblings) : quietly(at, others, siblings);
   const bool replaced = std::none_of(killers.begin(), killers.end(),
                                      [](const Write* killer) { return killer->op->kind == OpKind::kDelete; });
@@ -247,14 +246,33 @@ Maybe View::quietly(const Place& at, const Writes& writes, const std::vector<std
   return value;
 }
 
-Value View::count(const Place& at, Value value, const Write* set) {
+// R19 where there was no counter before: each side counted from nothing, so both counts are meant.
+bool View::begin_counter(Choosing& choosing, const std::vector<const Write*>& order) {
+  const auto begins = [](const Write* write) { return write->creates && write->value->is_integer(); };
+  if (!std::all_of(order.begin(), order.end(), begins)) return false;
+  Sum total;
+  for (const Write* write : order) total.add(write->value->as_integer());
+  choosing.winner = order.back();
+  choosing.value = Value::integer(total.clamped());
+  choosing.summed = order;
+  return true;
+}
+
+Value View::count(const Place& at, Value value, const Choosing& choosing, const Writes& writes) {
   if (!value.is_integer()) return value;
+  const Write* set = choosing.winner;
   Record record;
   Sum total;
   total.add(value.as_integer());
   for (const Op& op : at.node->ops) {
     if (op.kind != OpKind::kAdd) continue;
-    if (set != nullptr && sees(*set, op, state_.stamp_of(op.dot))) continue;
+    const Stamp stamp = state_.stamp_of(op.dot);
+    const auto knows = [&](const Write* one) { return sees(*one, op, stamp); };
+    // Counting begins with a value, and ends with a deletion.
+    const auto ends = [&](const Write& one) { return !one.value && knows(&one); };
+    if (std::any_of(writes.begin(), writes.end(), ends)) continue;
+    if (set != nullptr && (knows(set) || std::any_of(choosing.summed.begin(), choosing.summed.end(), knows))) continue;
+    if (OAS_MUTANT(kMergeLastIncrementOnly) && &op != &at.node->ops.back()) continue;
     total.add(op.value.as_integer());
     const Write add{&op, {}, {}, {}, false};
     const bool late = set != nullptr && set->op->kind == OpKind::kAssign && !sees(add, *set);

@@ -40,6 +40,7 @@ class View {
   struct Choosing {
     Maybe value;
     const Write* winner = nullptr;
+    std::vector<const Write*> summed;  // concurrent beginnings of one counter, all of them in `value`
     std::vector<const Op*> losers;  // siblings whose content is not visible
     bool recorded = false;
   };
@@ -68,7 +69,8 @@ class View {
 
   [[nodiscard]] bool merges(const Scope& scope, Value::Kind kind) const;
   [[nodiscard]] Writes with_own(const Node* node, Writes inherited) const;
-  Value count(const Place& at, Value value, const Write* set);
+  Value count(const Place& at, Value value, const Choosing& choosing, const Writes& writes);
+  static bool begin_counter(Choosing& choosing, const std::vector<const Write*>& order);
   void strand(const Place& at, const Value& visible, const Writes& writes, const Choosing& choosing);
   void note(const Place& at, Record record);
   [[nodiscard]] Sibling sibling(const Op& op, Maybe value) const;

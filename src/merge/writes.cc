@@ -1,4 +1,5 @@
 #include "merge/writes.h"
+#include "base/sim_points.h"
 
 #include <algorithm>
 #include <numeric>
@@ -16,11 +17,13 @@ bool sees(const Write& later, const Op& earlier, const Stamp& stamp) {
 bool sees(const Write& later, const Write& earlier) { return sees(later, *earlier.op, earlier.stamp); }
 
 bool before(const Write& a, const Write& b) {
+  if (OAS_MUTANT(kMergeByDevice)) return a.op->dot < b.op->dot;
   if (a.clock() != b.clock()) return a.clock() < b.clock();
   return a.op->dot < b.op->dot;
 }
 
 std::vector<std::uint32_t> uncovered(const std::vector<Write>& writes, const std::vector<std::uint32_t>& among) {
+  if (OAS_MUTANT(kMergeNothingCovered)) return among;
   // Newest first, so that one comparison settles most of them; a skewed clock only costs more comparisons.
   std::vector<std::uint32_t> order = among;
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
@@ -56,6 +59,7 @@ Standing standing_of(const std::vector<Write>& writes, bool has_base) {
     return out;
   }
   const auto ended_by = [&](std::uint32_t creation, std::uint32_t deletion) {
+    if (OAS_MUTANT(kMergeRemoveBeatsUnseenAdd) && !writes[deletion].value) return true;
     return !writes[deletion].value && sees(writes[deletion], writes[creation]);
   };
   const auto ended = [&](std::uint32_t creation) {
@@ -64,6 +68,7 @@ Standing standing_of(const std::vector<Write>& writes, bool has_base) {
   for (const std::uint32_t i : all) {
     if (writes[i].creates && writes[i].value && !ended(i)) out.alive = true;
   }
+  if (OAS_MUTANT(kMergeResurrects)) out.alive = out.alive || !out.siblings.empty() || has_base;
   for (const std::uint32_t deletion : deletions) {
     const bool ends_something = has_base || std::any_of(all.begin(), all.end(), [&](std::uint32_t i) {
                                   return writes[i].value && ended_by(i, deletion);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/sim_points.h"
 #include "merge/state.h"
 
 namespace oas::merge {
@@ -20,7 +21,9 @@ struct Write {
   std::optional<std::string> pos;
   bool creates = false;  // its writer saw nothing here before
 
-  [[nodiscard]] Hlc clock() const { return effective_hlc(op->cause->hlc, stamp); }
+  [[nodiscard]] Hlc clock() const {
+    return OAS_MUTANT(kMergeClockUnclamped) ? op->cause->hlc : effective_hlc(op->cause->hlc, stamp);
+  }
 };
 
 // Whether the writer of `later` had seen `earlier`.

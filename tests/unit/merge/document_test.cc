@@ -117,6 +117,51 @@ BOOST_AUTO_TEST_CASE(counters_add_and_start_anew) {
   BOOST_TEST(document.view(rules).records.empty());
 }
 
+// Both sides put the same thing into their carts: both quantities are meant.
+BOOST_AUTO_TEST_CASE(counters_begun_on_both_sides_add_up) {
+  const Rules rules = rules_of(R"({"/l":"list:key=id","/l/*/n":"counter"})");
+  Pair pair(R"({"l":[]})", R"({"l":[{"id":1,"n":2}]})", R"({"l":[{"id":1,"n":3}]})", rules);
+  const Shown shown = pair.document.view(rules);
+  BOOST_TEST(text(shown.value) == R"({"l":[{"id":1,"n":5}]})");
+  BOOST_TEST(shown.records.empty());
+}
+
+// An element that an operation made, that one side removed and another one edited, comes back with all its fields, also when
+// the side that removed it had seen it come back once before.
+BOOST_AUTO_TEST_CASE(an_edited_element_comes_back_whole) {
+  const Rules rules = rules_of(R"({"":"list:key=id"})");
+  Document document(json("[]"));
+  const auto edit = [&](const Basis& seen, std::string_view next, const Author& who) {
+    const Delta delta = put(seen, json(next), rules, who);
+    take(document, delta);
+  };
+  edit(document.view(rules), R"([{"id":1,"a":1,"b":1}])", author(1, 1, 1));
+  const Basis made = document.view(rules);
+  edit(made, R"([{"id":1,"a":2,"b":1}])", author(2, 1, 2));
+  edit(made, "[]", author(3, 1, 3));
+  BOOST_TEST(text(document.view(rules).value) == R"([{"a":2,"b":1,"id":1}])");
+  edit(document.view(rules), "[]", author(3, 2, 4));
+  BOOST_TEST(text(document.view(rules).value) == "[]");
+  Basis behind = made;
+  behind.version.add(Dot{{2}, 1});
+  behind.value = json(R"([{"id":1,"a":2,"b":1}])");
+  edit(behind, R"([{"id":1,"a":2,"b":7}])", author(2, 2, 5));
+  BOOST_TEST(text(document.view(rules).value) == R"([{"a":2,"b":7,"id":1}])");
+}
+
+// What was counted in something that is gone does not count in what was made anew under its name.
+BOOST_AUTO_TEST_CASE(increments_go_with_what_they_counted) {
+  const Rules rules = rules_of(R"({"":"list:key=id","/*/n":"counter"})");
+  Document document(json("[]"));
+  const Basis empty = document.view(rules);
+  take(document, put(empty, json(R"([{"id":1,"n":3}])"), rules, author(1, 1, 1)));
+  take(document, *patch(document.view(rules), json(R"([{"op":"inc","path":"/0/n","by":2}])"), rules, author(1, 2, 2)));
+  BOOST_TEST(text(document.view(rules).value) == R"([{"id":1,"n":5}])");
+  take(document, put(document.view(rules), json("[]"), rules, author(1, 3, 3)));
+  take(document, put(empty, json(R"([{"id":1,"n":2}])"), rules, author(2, 1, 1)));
+  BOOST_TEST(text(document.view(rules).value) == R"([{"id":1,"n":2}])");
+}
+
 BOOST_AUTO_TEST_CASE(counters_saturate) {
   const Rules rules = rules_of(R"({"/n":"counter"})");
   Document document(json(R"({"n":9223372036854775000})"));
