@@ -134,8 +134,7 @@ class Acknowledger {
     if (!item.hole) put_deferred(item, from, upto, deferred);
     if ((item.key.last > upto && !OAS_MUTANT(kAckDeletesByKey)) || item.record.empty()) return;
     out_.transaction.erase(queue::pending_key(item.key));
-    if (item.hole) return;
-    if (!item.head.entities.empty()) out_.transaction.erase(queue::entities_key(item.key));
+    if (!item.hole && !item.head.entities.empty()) out_.transaction.erase(queue::entities_key(item.key));
     const bool covered = reply_.horizon > reply_.server_time;
     if (!covered && !OAS_MUTANT(kAckedDroppedBeforeSettled))
       out_.transaction.put(queue::settling_key(reply_.server_time, item.key), item.record);

@@ -9,6 +9,12 @@
 namespace oas::sync {
 void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
   answer_ = acknowledge(*plan_, remembered_, reply, now.wall);
+  // Every stream is passed once more: verdicts given since the backup may be others now, and what was deferred may be final
+  // without ever having been in this server's late log.
+  if (verifying_)
+    for (const StreamAnswer& stream : reply.streams)
+      if (stream.status == StreamStatus::kOk && answer_.rewound.try_emplace(stream.stream, stream.mark).second)
+        answer_.marks.erase(stream.stream);
   reply_ = reply;
   credit_ = std::max(reply.credit, 1U);
   late_.clear();
@@ -158,7 +164,8 @@ void ClientSession::stored(Clocks now) {
   wishes_.tell |= answer_.progress;
   wishes_.own_epoch_forked |= std::exchange(own_forked_, false);
   const bool again = answer_.progress || answer_.more || !answer_.rewound.empty() || !answer_.forked.empty() ||
-                     !answer_.unknown.empty() || verifying_ || !plan_->stale().empty();
+                     !answer_.unknown.empty() || verifying_ || remembered_.server.value.verify ||
+                     !plan_->stale().empty();
   const bool polled = poll_;
   if (verifying_ && !reply_.streams.empty())
     verified_ = reply_.streams.back().stream;  // now that its rewinds are stored

@@ -24,8 +24,8 @@ void ClientSession::on_rewind(Clocks now, std::vector<queue::Put>& records) {
     const auto rewound = answer_.rewound.find(key->stream);
     if (rewound == answer_.rewound.end() || key->last <= rewound->second.seq) continue;
     const Result<wire::SegmentView> segment = wire::open_segment(record.value);
-    if (!segment) continue;
-    if (!segment->head.entities.empty() && key->stream.lane <= Lane::kNormal) {
+    if (!segment && !queue::is_hole(record.value)) continue;
+    if (segment && !segment->head.entities.empty() && key->stream.lane <= Lane::kNormal) {
       Bytes entities;
       wire::Writer out(entities);
       for (const std::uint32_t entity : segment->head.entities) out.u32(entity);

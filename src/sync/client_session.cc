@@ -46,7 +46,7 @@ void ClientSession::rest(SessionState state, ErrorCode reason, Millis wake_at) {
   state_ = state;
   reason_ = reason;
   wake_at_ = wake_at;
-  retry_wait_ = false;
+  waits_for_ = {};
 }
 
 void ClientSession::read(SessionState state, ReadWish wish) {
@@ -96,7 +96,7 @@ void ClientSession::start(Clocks) {
 
 void ClientSession::woke(Clocks now) {
   if (!resting() || closing_ || wake_at_.value == 0 || now.mono < wake_at_) return;
-  waited_ |= retry_wait_;
+  waited_for_ = waits_for_;
   start(now);
 }
 
@@ -166,9 +166,9 @@ void ClientSession::on_meta(Clocks now, const std::vector<queue::Put>& records) 
   // A stored time lies at most the greatest delay ahead, whatever the clocks did since.
   const std::int64_t wait = retry.next_at.value - now.wall.value;
   const std::int64_t left = OAS_MUTANT(kRetryOnWallClock) ? wait : std::min(wait, kTransient.delay_max.value);
-  if (retry.attempts > 0 && left > 0 && !insisted_ && !waited_ && !OAS_MUTANT(kBackoffNotObeyed)) {
+  if (retry.attempts > 0 && left > 0 && !insisted_ && retry.next_at != waited_for_ && !OAS_MUTANT(kBackoffNotObeyed)) {
     rest(SessionState::kWait, reason_ == ErrorCode{} ? ErrorCode::kServerBusy : reason_, {now.mono.value + left});
-    retry_wait_ = true;
+    waits_for_ = retry.next_at;
     return;
   }
   cursor_ = all_journals();
@@ -281,7 +281,7 @@ void ClientSession::send(Clocks now) {
   } else {
     plan_->write(request);
   }
-  insisted_ = waited_ = false;
+  insisted_ = false;
   nonce_ = prng_->next();
   Wishes::Push push{.pull = request.items.empty(), .body = {}};
   write_request(push.body, nonce_, request);
@@ -334,7 +334,7 @@ bool ClientSession::unsettled() const {
 
 void ClientSession::fail_round(Clocks now, ErrorCode reason, std::uint32_t retry_after_ms) {
   plan_.reset();
-  insisted_ = waited_ = false;
+  insisted_ = false;
   queue::RetryState retry = remembered_.retry.value;
   const Millis delay = queue::backoff_delay(kTransient, retry.attempts, *prng_);
   const std::int64_t asked = OAS_MUTANT(kRetryAfterIgnored) ? 0 : retry_after_ms;
@@ -471,10 +471,10 @@ void ClientSession::write_done(Clocks now) {
     case SessionState::kStore: stored(now); break;
     case SessionState::kStoreRetry:
       rest(SessionState::kWait, reason_, wake_at_);
-      retry_wait_ = true;
+      waits_for_ = remembered_.retry.value.next_at;
       break;
     case SessionState::kRelease: {
-      insisted_ = waited_ = false;
+      insisted_ = false;
       const bool again = wanted_ && !closing_;
       const bool look_later = unsettled() && !closing_;
       forget();

@@ -154,8 +154,8 @@ class ClientSession {
   bool wanted_ = false;
   Millis heard_at_;              // monotonic, of the last answer; 0 = none yet
   bool insisted_ = false;        // somebody asked for an attempt before its time
-  bool retry_wait_ = false;      // the wait under way is for the stored time of the next attempt
-  bool waited_ = false;  // the time of the next attempt was waited for here, whatever the wall clock says of it
+  Millis waits_for_;             // wall clock: the stored time of the next attempt that this rest is for; 0 = none
+  Millis waited_for_;            // that time, once it was waited for here, whatever the wall clock says of it
   bool drained_ = false;
   bool closing_ = false;
   bool token_asked_ = false;

@@ -267,6 +267,13 @@ void PushPlan::resolve_damage(StreamId stream, Sequence first, RollingHash befor
 
 void PushPlan::begin_deps() {
   phase_ = Phase::kComplete;
+  const bool all_read = std::all_of(lanes_.begin(), lanes_.end(), [](const LaneScan& scan) { return scan.done; });
+  for (const auto& [stream, mark] : remembered_->marks) {
+    // Nothing of it is held: whatever the server has of it is believed.
+    const bool asks = all_read && mark.value.rewind == queue::Rewind::kCompare && mark.value.mark.seq.value == 0;
+    if (asks && !chains_.contains(stream) && !skipped_->contains(stream) && compare_.size() < kPushStreamsMax / 2)
+      compare_.emplace(stream, Sequence{UINT64_MAX});
+  }
   // While it is unknown how far the server is in some stream, nothing that may depend on it is sent.
   if (!compare_.empty()) items_.clear();
   bool entities = false;

@@ -82,6 +82,12 @@ void World::settle() {
   }
 }
 
+Server::Standing World::standing_of(const DeviceId& id, const Bytes& key, std::uint64_t seq) const {
+  EventId event{{{}, static_cast<Lane>(key[10])}, {seq}};
+  for (std::size_t i = 2; i < 10; ++i) event.stream.epoch.value = event.stream.epoch.value << 8 | key[i];
+  return server_.standing(id, event);
+}
+
 void World::tell_left() const {
   server_.tell_deferred();
   for (std::size_t i = 0; i < devices_.size(); ++i)
@@ -91,7 +97,9 @@ void World::tell_left() const {
       for (std::size_t k = 2; k < key.size(); ++k) std::printf("%02x", key[k]);
       if (key[1] == 'd')
         if (const auto deferred = sync::read_deferred(value))
-          for (const std::uint64_t seq : deferred->open) std::printf(" %llu", static_cast<unsigned long long>(seq));
+          for (const std::uint64_t seq : deferred->open)
+            std::printf(" %llu (standing %d)", static_cast<unsigned long long>(seq),
+                        static_cast<int>(standing_of(devices_[i]->id, key, seq)));
       std::printf("\n");
     }
 }

@@ -290,9 +290,9 @@ void World::commit(std::size_t index, std::uint32_t instance, const engine::Pers
   if (failure == engine::PersistFailed::Kind::kUnknown) context.in_doubt = persist;
   if (failure) {
     failed.kind = *failure;
-    post(index, 1, failed);
+    feed(index, failed);
   } else {
-    post(index, 1, engine::Persisted{persist.tx});
+    feed(index, engine::Persisted{persist.tx});
   }
 }
 
@@ -381,6 +381,7 @@ void World::arrive(std::size_t index, const engine::Send& send,
   const std::int64_t delay = prng_.between(5, 60);
   if (answer.status == 0 || faults_.hit(Fault::kReplyLost, 1, 12))
     return reply(prng_.chance(1, 2) ? delay : send.timeout_ms, engine::SendFailed{send.request});
+  device.busy_answers = 0;
   if (prng_.chance(1, 20)) device.old_reply = answer.body;
   if (faults_.hit(Fault::kReplyLate, 1, 40)) {
     reply(send.timeout_ms, engine::SendFailed{send.request});
@@ -396,7 +397,8 @@ void World::check_patience(const Context& context, const Device& device) {
   if (record == device.disk.records.end()) return;
   const auto retry = queue::read_record<queue::RetryState>(record->second);
   if (!retry) return;
-  if (retry->attempts > device.busy_answers && !device.twin)
+  // An honest answer that moved nothing counts too; there are never many in a row.
+  if (retry->attempts > device.busy_answers + 3 && !device.twin)
     ledger_.fail("attempts: " + std::to_string(retry->attempts) + " counted, the server refused " +
                  std::to_string(device.busy_answers) + " times");
   if (device.jumped_at >= 0 || device.twin || context.nudged) return;

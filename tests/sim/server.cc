@@ -213,6 +213,10 @@ void Server::tell_troubled(ByteView request, ByteView reply) {
   const auto answer = sync::read_reply(reply, opened->nonce);
   std::printf("      late verdicts seen to %llu, %zu told\n",
               static_cast<unsigned long long>(opened->request.late_seen), answer->late.size());
+  for (const sync::LateVerdict& late : answer->late)
+    std::printf("      late %llu: %llx.%d.%llu\n", static_cast<unsigned long long>(late.number),
+                static_cast<unsigned long long>(late.event.stream.epoch.value),
+                static_cast<int>(late.event.stream.lane), static_cast<unsigned long long>(late.event.seq.value));
   for (const sync::StreamAnswer& stream : answer->streams) {
     if (stream.status == sync::StreamStatus::kOk) continue;
     for (const sync::StreamState& state : opened->request.streams)

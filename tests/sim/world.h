@@ -145,6 +145,7 @@ class World {
   bool drained() const;
   void settle();
   void tell_left() const;
+  [[nodiscard]] Server::Standing standing_of(const DeviceId& id, const Bytes& deferred_key, std::uint64_t seq) const;
   void check_end();
   void check_device(const Device& device);
 
