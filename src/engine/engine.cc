@@ -258,10 +258,12 @@ struct Engine::Impl {
       if (own_totals.last[lane] + 1 < options.next[lane]) {
         outbox->change_epoch({prng->next()});
         ready = work = true;
+        if (!drains.empty()) session->want(clocks(), true);
         return;
       }
     outbox->resume(own_totals);
     ready = work = true;
+    if (!drains.empty()) session->want(clocks(), true);  // asked for while we were not ready
   }
 
   void take(Persisted& persisted) {
@@ -395,7 +397,7 @@ struct Engine::Impl {
     const std::uint32_t budget = in.u32().value_or(0);
     drain_deadlines.push_back({budget == 0 ? INT64_MAX : now.mono.value + budget});
     drains.push_back(std::move(command));
-    session->want(clocks(), true);
+    if (ready) session->want(clocks(), true);
   }
 
   // Another's lease is waited out: a worker woken for one drain must see it go stale, or it would never take over.
@@ -713,7 +715,7 @@ struct Engine::Impl {
         report_status();
       }
     }
-    Millis wake = session && session->resting() ? session->wake_at() : Millis{};
+    Millis wake = session && ready && session->resting() ? session->wake_at() : Millis{};
     const auto earlier = [&wake](Millis at) {
       if (at.value != 0 && at.value != INT64_MAX && (wake.value == 0 || at < wake)) wake = at;
     };
