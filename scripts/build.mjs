@@ -58,6 +58,12 @@ async function emitGlue(name, esbuild) {
   emit(`${name}-base.wasm`, readFileSync(at(`build/wasm/bin/${name}.wasm`)));
 }
 
+/** Weights and what must travel with them. */
+function emitModels() {
+  const wanted = /^models\/(manifest\.json|ATTRIBUTION\.md|[a-z]+\/model(\.i4)?\.oasm)$/;
+  for (const name of filesBelow("models", (file) => wanted.test(file))) emit(name, readFileSync(at(name)));
+}
+
 async function emitWasm(esbuild) {
   await emitGlue("core", esbuild);
   await emitGlue("server", esbuild);
@@ -192,6 +198,7 @@ export async function build({ wasm = true, types = true, demo = true } = {}) {
     produced.clear();
     await emitWasm(esbuild);
     await emitScripts(esbuild);
+    emitModels();
     if (types) emitTypes();
     for (const file of filesBelow("dist")) {
       const name = file.slice("dist/".length);

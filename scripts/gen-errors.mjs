@@ -60,7 +60,7 @@ function typescript(errors) {
   const names = Object.keys(faults);
   const rows = errors.map(
     (error) =>
-      `  [${error.number}, ${JSON.stringify(error.code)}, ${names.indexOf(error.fault)}, ${Number(error.retryable)}, ${error.status}],`,
+      `  [${error.number}, ${JSON.stringify(error.code)}, ${names.indexOf(error.fault)}, ${Number(error.retryable)}],`,
   );
   return `${header}
 /** Who has to act. */
@@ -75,23 +75,21 @@ export interface ErrorInfo {
   readonly code: ErrorCode;
   readonly fault: Fault;
   readonly retryable: boolean;
-  readonly httpStatus: number;
 }
 
 const FAULTS: readonly Fault[] = [${names.map((fault) => JSON.stringify(fault)).join(", ")}];
 
-// number, code, fault, retryable, HTTP status
-const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1, number])[] = [
+// number, code, fault, retryable
+const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1])[] = [
 ${rows.join("\n")}
 ];
 
 /** The table, in order of number. */
-export const ERRORS: readonly ErrorInfo[] = /* @__PURE__ */ ROWS.map(([number, code, fault, retryable, httpStatus]) => ({
+export const ERRORS: readonly ErrorInfo[] = /* @__PURE__ */ ROWS.map(([number, code, fault, retryable]) => ({
   number,
   code,
   fault: FAULTS[fault] ?? "bug",
   retryable: retryable === 1,
-  httpStatus,
 }));
 
 /** Looks an error up by its code or by its number; undefined for one that this build does not know. */
@@ -103,9 +101,16 @@ export function errorInfo(key: ErrorCode | number): ErrorInfo | undefined {
 
 function sentences(errors) {
   return `${header}
+// What only a server needs, kept apart from the table so that a page need not load it.
+
 import type { ErrorCode } from "./error-codes.ts";
 
-/** One sentence per code, for people. Kept apart from the table so that a page need not load it. */
+/** The HTTP status a code is answered with. */
+export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
+${errors.map((error) => `  ${error.code}: ${error.status},`).join("\n")}
+};
+
+/** One sentence per code, for people. */
 export const ERROR_SENTENCES: Readonly<Record<ErrorCode, string>> = {
 ${errors.map((error) => `  ${error.code}: ${JSON.stringify(error.sentence)},`).join("\n")}
 };

@@ -28,6 +28,7 @@ export type ErrorCode =
   | "undecodable"
   | "foreign_reply"
   | "missing_dictionary"
+  | "signature"
   | "storage_quota"
   | "storage_failed"
   | "storage_unknown"
@@ -39,6 +40,7 @@ export type ErrorCode =
   | "storage_lost"
   | "storage_blocked"
   | "wasm_blocked"
+  | "runtime_unavailable"
   | "rejected"
   | "gap"
   | "epoch_fork"
@@ -61,72 +63,72 @@ export interface ErrorInfo {
   readonly code: ErrorCode;
   readonly fault: Fault;
   readonly retryable: boolean;
-  readonly httpStatus: number;
 }
 
 const FAULTS: readonly Fault[] = ["caller", "peer", "environment", "bug"];
 
-// number, code, fault, retryable, HTTP status
-const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1, number])[] = [
-  [100, "invalid_json", 0, 0, 400],
-  [101, "invalid_utf8", 0, 0, 400],
-  [102, "lone_surrogate", 0, 0, 400],
-  [103, "too_deep", 0, 0, 400],
-  [104, "event_too_large", 0, 0, 413],
-  [105, "too_many_keys", 0, 0, 400],
-  [106, "unsupported_value", 0, 0, 400],
-  [107, "unknown_priority", 0, 0, 400],
-  [108, "invalid_envelope", 0, 0, 400],
-  [109, "invalid_argument", 0, 0, 400],
-  [110, "duplicate_key", 0, 0, 400],
-  [111, "queue_full", 0, 1, 503],
-  [112, "closed", 0, 0, 400],
-  [113, "not_found", 0, 0, 404],
-  [200, "truncated", 1, 0, 400],
-  [201, "malformed", 1, 0, 400],
-  [202, "checksum", 1, 0, 400],
-  [203, "version_not_supported", 1, 0, 426],
-  [204, "limit_exceeded", 1, 0, 413],
-  [205, "unknown_codec", 1, 0, 400],
-  [206, "undecodable", 1, 0, 400],
-  [207, "foreign_reply", 1, 1, 502],
-  [208, "missing_dictionary", 1, 0, 400],
-  [300, "storage_quota", 2, 1, 507],
-  [301, "storage_failed", 2, 1, 500],
-  [302, "storage_unknown", 2, 1, 500],
-  [303, "storage_conflict", 2, 1, 409],
-  [304, "offline", 2, 1, 503],
-  [305, "server_busy", 2, 1, 503],
-  [306, "unauthorized", 2, 1, 401],
-  [307, "forbidden", 2, 1, 403],
-  [308, "storage_lost", 2, 0, 500],
-  [309, "storage_blocked", 2, 1, 503],
-  [310, "wasm_blocked", 2, 0, 500],
-  [400, "rejected", 1, 0, 422],
-  [401, "gap", 1, 0, 409],
-  [402, "epoch_fork", 1, 0, 409],
-  [403, "rewound", 1, 0, 409],
-  [404, "duplicate", 1, 0, 409],
-  [405, "deferred", 1, 1, 202],
-  [406, "lost", 2, 0, 410],
-  [407, "discarded", 0, 0, 410],
-  [408, "replaced", 0, 0, 410],
-  [409, "erased", 1, 0, 410],
-  [410, "too_many_deferred", 1, 1, 429],
-  [411, "unknown_device", 1, 0, 404],
-  [412, "sampled", 2, 0, 410],
-  [413, "consent", 0, 0, 410],
-  [500, "internal", 3, 1, 500],
-  [501, "poison", 3, 0, 500],
+// number, code, fault, retryable
+const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1])[] = [
+  [100, "invalid_json", 0, 0],
+  [101, "invalid_utf8", 0, 0],
+  [102, "lone_surrogate", 0, 0],
+  [103, "too_deep", 0, 0],
+  [104, "event_too_large", 0, 0],
+  [105, "too_many_keys", 0, 0],
+  [106, "unsupported_value", 0, 0],
+  [107, "unknown_priority", 0, 0],
+  [108, "invalid_envelope", 0, 0],
+  [109, "invalid_argument", 0, 0],
+  [110, "duplicate_key", 0, 0],
+  [111, "queue_full", 0, 1],
+  [112, "closed", 0, 0],
+  [113, "not_found", 0, 0],
+  [200, "truncated", 1, 0],
+  [201, "malformed", 1, 0],
+  [202, "checksum", 1, 0],
+  [203, "version_not_supported", 1, 0],
+  [204, "limit_exceeded", 1, 0],
+  [205, "unknown_codec", 1, 0],
+  [206, "undecodable", 1, 0],
+  [207, "foreign_reply", 1, 1],
+  [208, "missing_dictionary", 1, 0],
+  [209, "signature", 1, 0],
+  [300, "storage_quota", 2, 1],
+  [301, "storage_failed", 2, 1],
+  [302, "storage_unknown", 2, 1],
+  [303, "storage_conflict", 2, 1],
+  [304, "offline", 2, 1],
+  [305, "server_busy", 2, 1],
+  [306, "unauthorized", 2, 1],
+  [307, "forbidden", 2, 1],
+  [308, "storage_lost", 2, 0],
+  [309, "storage_blocked", 2, 1],
+  [310, "wasm_blocked", 2, 0],
+  [311, "runtime_unavailable", 2, 0],
+  [400, "rejected", 1, 0],
+  [401, "gap", 1, 0],
+  [402, "epoch_fork", 1, 0],
+  [403, "rewound", 1, 0],
+  [404, "duplicate", 1, 0],
+  [405, "deferred", 1, 1],
+  [406, "lost", 2, 0],
+  [407, "discarded", 0, 0],
+  [408, "replaced", 0, 0],
+  [409, "erased", 1, 0],
+  [410, "too_many_deferred", 1, 1],
+  [411, "unknown_device", 1, 0],
+  [412, "sampled", 2, 0],
+  [413, "consent", 0, 0],
+  [500, "internal", 3, 1],
+  [501, "poison", 3, 0],
 ];
 
 /** The table, in order of number. */
-export const ERRORS: readonly ErrorInfo[] = /* @__PURE__ */ ROWS.map(([number, code, fault, retryable, httpStatus]) => ({
+export const ERRORS: readonly ErrorInfo[] = /* @__PURE__ */ ROWS.map(([number, code, fault, retryable]) => ({
   number,
   code,
   fault: FAULTS[fault] ?? "bug",
   retryable: retryable === 1,
-  httpStatus,
 }));
 
 /** Looks an error up by its code or by its number; undefined for one that this build does not know. */

@@ -1,8 +1,66 @@
 // Made from src/base/error_codes.def by scripts/gen-errors.mjs. Do not edit.
 
+// What only a server needs, kept apart from the table so that a page need not load it.
+
 import type { ErrorCode } from "./error-codes.ts";
 
-/** One sentence per code, for people. Kept apart from the table so that a page need not load it. */
+/** The HTTP status a code is answered with. */
+export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
+  invalid_json: 400,
+  invalid_utf8: 400,
+  lone_surrogate: 400,
+  too_deep: 400,
+  event_too_large: 413,
+  too_many_keys: 400,
+  unsupported_value: 400,
+  unknown_priority: 400,
+  invalid_envelope: 400,
+  invalid_argument: 400,
+  duplicate_key: 400,
+  queue_full: 503,
+  closed: 400,
+  not_found: 404,
+  truncated: 400,
+  malformed: 400,
+  checksum: 400,
+  version_not_supported: 426,
+  limit_exceeded: 413,
+  unknown_codec: 400,
+  undecodable: 400,
+  foreign_reply: 502,
+  missing_dictionary: 400,
+  signature: 400,
+  storage_quota: 507,
+  storage_failed: 500,
+  storage_unknown: 500,
+  storage_conflict: 409,
+  offline: 503,
+  server_busy: 503,
+  unauthorized: 401,
+  forbidden: 403,
+  storage_lost: 500,
+  storage_blocked: 503,
+  wasm_blocked: 500,
+  runtime_unavailable: 503,
+  rejected: 422,
+  gap: 409,
+  epoch_fork: 409,
+  rewound: 409,
+  duplicate: 409,
+  deferred: 202,
+  lost: 410,
+  discarded: 410,
+  replaced: 410,
+  erased: 410,
+  too_many_deferred: 429,
+  unknown_device: 404,
+  sampled: 410,
+  consent: 410,
+  internal: 500,
+  poison: 500,
+};
+
+/** One sentence per code, for people. */
 export const ERROR_SENTENCES: Readonly<Record<ErrorCode, string>> = {
   invalid_json: "The text is not one RFC 8259 JSON value; detail is the byte offset.",
   invalid_utf8: "The text is not valid UTF-8; detail is the byte offset.",
@@ -27,6 +85,7 @@ export const ERROR_SENTENCES: Readonly<Record<ErrorCode, string>> = {
   undecodable: "The segment's checksum holds but its body cannot be decoded; detail is the first sequence number.",
   foreign_reply: "The answer did not come from our server: magic or nonce is wrong.",
   missing_dictionary: "The segment was written with a dictionary that is not here; detail is its id.",
+  signature: "The signature does not fit the pinned key, or there is none.",
   storage_quota: "The browser refused to store more; nothing was written.",
   storage_failed: "Storage failed; the outcome is known and nothing was written.",
   storage_unknown: "The storage connection was lost; whether the write happened is not known yet.",
@@ -38,6 +97,7 @@ export const ERROR_SENTENCES: Readonly<Record<ErrorCode, string>> = {
   storage_lost: "Storage was emptied behind our back; detail is the number of events known to be missing.",
   storage_blocked: "Another tab with an older version keeps the database from opening.",
   wasm_blocked: "WebAssembly may not be compiled here; the content security policy lacks 'wasm-unsafe-eval'.",
+  runtime_unavailable: "A model runtime is missing, or lost its device or memory; the core's own kernels answer instead.",
   rejected: "The application's handler refused the event.",
   gap: "The push does not continue the stream; detail is the expected sequence number.",
   epoch_fork: "Two histories exist under one epoch; detail is the last agreed sequence number.",

@@ -7,7 +7,9 @@ import { at } from "./run.mjs";
 const page = [
   ["index", "js-glue/browser/index.ts"],
   ["testing", "js-glue/testing/index.ts"],
-  ["runtimes", "js-glue/runtimes/index.ts"],
+  ["models", "js-glue/runtimes/index.ts"],
+  ["models-onnx", "js-glue/runtimes/onnx.ts"],
+  ["models-tfjs", "js-glue/runtimes/tfjs.ts"],
   ["react", "js-glue/bindings/react.ts"],
   ["vue", "js-glue/bindings/vue.ts"],
   ["svelte", "js-glue/bindings/svelte.ts"],

@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kOrderWaitMs = 100'000;
 
 RollingHash hash_of(const std::vector<RollingHash>& hashes, Sequence seq) {
-  return seq.value == 0 || seq.value > hashes.size() ? RollingHash{} : hashes[seq.value - 1];
+  return seq.value == 0 || seq.value > hashes.size() ? RollingHash{} : hashes[static_cast<std::size_t>(seq.value - 1)];
 }
 
 }  // namespace
@@ -106,8 +106,8 @@ void Server::run(sync::ServerSession& session, Device& device, Millis time) {
                   static_cast<unsigned long long>(event.id.stream.epoch.value), static_cast<int>(event.id.stream.lane),
                   static_cast<unsigned long long>(event.id.seq.value), static_cast<int>(outcome.kind), outcome.code);
     Stream& stream = device.streams[event.id.stream];
-    if (stream.hashes.size() < event.id.seq.value) stream.hashes.resize(event.id.seq.value);
-    stream.hashes[event.id.seq.value - 1] = event.hash;
+    if (stream.hashes.size() < event.id.seq.value) stream.hashes.resize(static_cast<std::size_t>(event.id.seq.value));
+    stream.hashes[static_cast<std::size_t>(event.id.seq.value - 1)] = event.hash;
     if (outcome.kind == sync::VerdictKind::kApplied) {
       stream.verdicts.erase(event.id.seq.value);
     } else {
@@ -119,7 +119,7 @@ void Server::run(sync::ServerSession& session, Device& device, Millis time) {
   const sync::Writes writes = session.writes();
   for (const sync::StreamWrite& write : writes.streams) {
     device.streams[write.stream].mark = write.after;
-    device.streams[write.stream].hashes.resize(write.after.seq.value);
+    device.streams[write.stream].hashes.resize(static_cast<std::size_t>(write.after.seq.value));
   }
   for (const sync::VoidWrite& write : writes.voids) {
     device.streams[write.range.stream].voids.push_back({write.range.from, write.range.to, write.range.reason, false});

@@ -1,6 +1,7 @@
 /** Errors on the wire: RFC 9457 problem+json with a stable `code` that callers branch on. */
 
-import { type ErrorCode, errorInfo } from "../../core/error-codes.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
+import { ERROR_STATUS } from "../../core/error-sentences.ts";
 import { OfflineSyncError } from "../../core/errors.ts";
 import type { Result } from "./route.ts";
 
@@ -38,13 +39,8 @@ const HTTP_CODES: Readonly<Record<HttpCode, number>> = {
   headers_too_large: 431,
 };
 
-const ERROR_NUMBER_MAX = 1_000;
-
 /** Every code an answer may carry: those of HTTP and those of docs/errors.md. */
-export const ERROR_CODES: readonly string[] = [
-  ...Object.keys(HTTP_CODES),
-  ...Array.from({ length: ERROR_NUMBER_MAX }, (_, number) => errorInfo(number)?.code ?? "").filter(Boolean),
-];
+export const ERROR_CODES: readonly string[] = [...Object.keys(HTTP_CODES), ...Object.keys(ERROR_STATUS)];
 
 /** What may stand beside the members of RFC 9457. */
 export interface ProblemExtra {
@@ -106,7 +102,7 @@ export function problemOf(error: unknown, traceId: string, isTrouble: (error: un
 }
 
 function ours(error: OfflineSyncError, traceId: string): Result {
-  const status = errorInfo(error.code)?.httpStatus ?? 500;
+  const status = ERROR_STATUS[error.code] ?? 500;
   return problem(status, error.code, error.message, traceId, {
     ...(error.path === undefined ? {} : { path: error.path }),
     ...(error.detail === undefined ? {} : { number: error.detail }),
