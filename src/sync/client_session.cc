@@ -232,6 +232,11 @@ void ClientSession::planned(Clocks now) {
     begin_plan(now);
     return;
   }
+  if (plan_->outdated()) {
+    plan_.reset();
+    read(SessionState::kMeta, {{all_meta(), queue::after_prefix(all_meta())}, kLoadRecordsMax});
+    return;
+  }
   if (!plan_->damages().empty()) {
     queue::Transaction transaction;
     for (const Damage& damage : plan_->damages()) {

@@ -149,6 +149,10 @@ void PushPlan::resolve_at_end(std::uint32_t lane) {
     if (damage.resolved || static_cast<std::uint32_t>(damage.key.stream.lane) != lane) continue;
     const queue::EpochTotals* totals = remembered_->totals_of(damage.key.stream.epoch);
     const bool newest = totals != nullptr && totals->last[lane] == damage.key.last.value;
+    if (!newest && !damage.followed) {
+      outdated_ = true;  // its context has stored more since the totals were read
+      continue;
+    }
     damage.after = newest ? totals->hash[lane] : void_hash(damage.before, damage.key.first, damage.key.last);
     damage.resolved = true;
   }
@@ -247,6 +251,8 @@ void PushPlan::take_damaged(const queue::SegmentKey& key, Bytes record_key, Chai
 
 // The first readable record behind a damaged one tells with which hash the stream goes on.
 void PushPlan::follow_damage(const queue::SegmentKey& key, ByteView record) {
+  for (Damage& damage : damages_)
+    if (damage.key.stream == key.stream && damage.key.last < key.first) damage.followed = true;
   if (queue::is_hole(record)) {
     if (const auto hole = queue::read_record<queue::HoleRecord>(record))
       resolve_damage(key.stream, key.first, hole->before);

@@ -47,6 +47,7 @@ struct Damage {
   RollingHash before;
   RollingHash after;
   bool resolved{};  // `after` is known
+  bool followed{};  // a record behind it exists, readable or not
 };
 
 class PushPlan {
@@ -68,6 +69,8 @@ class PushPlan {
   [[nodiscard]] const std::vector<Bytes>& stale() const { return stale_; }  // records at or below a watermark
   [[nodiscard]] const std::vector<Damage>& damages() const { return damages_; }
   [[nodiscard]] bool suspicious() const { return suspicious_; }  // a checksum failed for the first time: plan again
+  // What is remembered of an epoch is older than its records: read the meta store again before planning.
+  [[nodiscard]] bool outdated() const { return outdated_; }
   // Streams to name without items, because the server was rewound: with the first number held here.
   [[nodiscard]] const std::map<StreamId, Sequence>& compare() const { return compare_; }
   [[nodiscard]] bool blocked() const { return blocked_any_; }  // a stream waits for an earlier record
@@ -134,6 +137,7 @@ class PushPlan {
   std::vector<Missing> missing_;  // earlier segments with entities that are not in the plan
   bool suspicious_ = false;
   bool blocked_any_ = false;
+  bool outdated_ = false;
   Millis oldest_;
 };
 

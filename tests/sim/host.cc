@@ -231,6 +231,10 @@ void World::carry_out(std::size_t index, const engine::Output& output) {
   } else if (const auto* tell = std::get_if<engine::Tell>(&output)) {
     for (const std::size_t other : devices_[context.device]->contexts)
       if (other != index && !faults_.hit(Fault::kPeerLost, 1, 6)) post(other, 1, engine::Peer{tell->bytes});
+  } else if (const auto* log = std::get_if<engine::Log>(&output)) {
+    if (tracing)
+      std::printf("%lld: context %zu logs %d (%llx)\n", static_cast<long long>(now_), index, log->code,
+                  static_cast<unsigned long long>(log->detail));
   } else if (const auto* notice = std::get_if<engine::Deliver>(&output)) {
     deliver(index, notice->notice);
   } else if (const auto* wake = std::get_if<engine::Wake>(&output)) {
