@@ -273,6 +273,9 @@ void PushPlan::resolve_damage(StreamId stream, Sequence first, RollingHash befor
 
 void PushPlan::begin_deps() {
   phase_ = Phase::kComplete;
+  for (std::uint32_t lane = 0; lane < kLaneCount; ++lane)
+    if (lanes_[lane].done) resolve_at_end(lane);
+  std::erase_if(damages_, [](const Damage& damage) { return !damage.resolved; });  // decided when more of it is read
   const bool all_read = std::all_of(lanes_.begin(), lanes_.end(), [](const LaneScan& scan) { return scan.done; });
   for (const auto& [stream, mark] : remembered_->marks) {
     // Nothing of it is held: whatever the server has of it is believed.
