@@ -118,6 +118,7 @@ void World::retry_letter(Device& device) {
     const std::uint32_t command = context.next_command++;
     context.calls[command] = {
         .number = label.number, .lane = static_cast<Lane>(record.key[9]), .strict = true, .fixed = true, .text = {}};
+    ledger_.fates[label.number].corrected = true;
     feed(index, engine::Command{command, engine::Command::Op::kDeadLetterRetry, args});
   }
 }

@@ -11,6 +11,7 @@ namespace {
 
 // Backoff cap, a stale lease, a late poll and a slow request, one after the other: 60 + 10 + 60 + 30 s, and the work itself.
 constexpr std::int64_t kDrainMsMax = 200'000;
+constexpr std::int64_t kNoticeMs = 40'000;
 constexpr std::int64_t kLookMs = 1'000;
 constexpr std::int64_t kYearMs = 365LL * 24 * 3600 * 1000;
 
@@ -61,11 +62,18 @@ bool World::drained() const {
 
 void World::settle() {
   const std::int64_t calm_since = now_;
-  while (!drained() && !ledger_.violation && now_ - calm_since < kDrainMsMax) {
+  std::int64_t drained_at = 0;
+  // Devices with nothing to say need a moment too: only when they meet a restored server they learn what it lacks.
+  while (!ledger_.violation && now_ - calm_since < kDrainMsMax && (drained_at == 0 || now_ - calm_since < kNoticeMs)) {
     run_until(now_ + kLookMs);
     server_.release({wall(Device{})});
+    if (!drained()) {
+      drained_at = 0;
+    } else if (drained_at == 0) {
+      drained_at = now_;
+    }
   }
-  slowest_drain_ms_ = std::max(slowest_drain_ms_, now_ - calm_since);
+  slowest_drain_ms_ = std::max(slowest_drain_ms_, (drained_at == 0 ? now_ : drained_at) - calm_since);
   if (!drained() && !ledger_.violation) {
     std::string where;
     if (tracing) tell_left();

@@ -41,7 +41,7 @@ void Ledger::judge(const Effects& effects) {
     if (!fate.accepted || fate.excused) continue;
     const bool wanted = !is_poison(n) || fate.retried;
     if (wanted && applied != 1) fail("I1: " + name + " was acknowledged, and is lost");
-    if (!wanted && applied != 0) fail("I2: " + name + " was rejected, and applied");
+    if (!wanted && applied != 0 && !fate.corrected) fail("I2: " + name + " was rejected, and applied");
   }
   if (effects.clicks > clicks_made) fail("I2: more clicks applied than made");
   if (effects.clicks + clicks_excused < clicks_accepted) fail("I1: a click was acknowledged, and is lost");

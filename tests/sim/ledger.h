@@ -27,6 +27,7 @@ struct Label {
 struct Fate {
   bool accepted{};
   bool refused{};
+  bool corrected{};  // somebody has tried to correct it
   bool retried{};  // its corrected form was accepted
   bool excused{};  // may be lost: a relaxed promise and a power cut, a rolled back profile, a damaged record
   bool disordered{};  // may come out of order: recovered after it was given up, or corrected
