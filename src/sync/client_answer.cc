@@ -167,6 +167,10 @@ void ClientSession::stored(Clocks now) {
                      !answer_.unknown.empty() || verifying_ || remembered_.server.value.verify ||
                      !plan_->stale().empty();
   const bool polled = poll_;
+  if (answer_.progress) {
+    late_polls_ = 0;
+    late_poll_at_ = {};
+  }
   if (verifying_ && !reply_.streams.empty())
     verified_ = reply_.streams.back().stream;  // now that its rewinds are stored
   if (verifying_ && !remembered_.server.value.verify) verifying_ = false;
@@ -175,7 +179,6 @@ void ClientSession::stored(Clocks now) {
     close(now);
     return;
   }
-  if (answer_.progress) late_polls_ = 0;
   if (reply_.retry_after_ms > 0) {
     rest(SessionState::kWait, ErrorCode::kServerBusy, {now.mono.value + reply_.retry_after_ms});
     return;

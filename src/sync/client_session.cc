@@ -307,15 +307,17 @@ void ClientSession::nothing_left(Clocks now) {
   for (const auto& [stream, mark] : remembered_.marks) deferred += mark.value.deferred;
   if (deferred > 0 && !closing_) {
     // Final verdicts of deferred events come by asking; the lease is kept meanwhile, and others may take it when stale.
-    const Millis delay = queue::backoff_delay(kLatePoll, std::min(late_polls_++, 6U), *prng_);
-    if (state_ != SessionState::kWait && late_polls_ > 1) {
-      rest(SessionState::kWait, ErrorCode::kDeferred, {now.mono.value + 250 + delay.value});
-      return;
+    if (now.mono >= late_poll_at_) {
+      const Millis delay = queue::backoff_delay(kLatePoll, std::min(late_polls_++, 6U), *prng_);
+      late_poll_at_ = {now.mono.value + 250 + delay.value};
+      send(now);
+    } else {
+      rest(SessionState::kWait, ErrorCode::kDeferred, late_poll_at_);
     }
-    send(now);
     return;
   }
   late_polls_ = 0;
+  late_poll_at_ = {};
   // A server that was restored has to be met to be noticed, also by a device that has nothing new to say.
   const bool heard = heard_at_.value != 0 && now.mono.value - heard_at_.value < kSettlePollMs;
   if (unsettled() && (insisted_ || !heard) && !closing_) {

@@ -162,6 +162,7 @@ class ClientSession {
   std::uint32_t offline_tries_ = 0;
   std::uint32_t storage_failures_ = 0;
   std::uint32_t late_polls_ = 0;
+  Millis late_poll_at_;          // monotonic
 
   Remembered remembered_;
   Remembered known_;

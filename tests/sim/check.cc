@@ -84,7 +84,11 @@ void World::settle() {
       for (const std::size_t index : devices_[i]->contexts)
         where += " [phase " + std::to_string(static_cast<int>(contexts_[index]->status.phase)) + " reason " +
                  std::to_string(contexts_[index]->status.reason) + " calls " +
-                 std::to_string(contexts_[index]->calls.size()) + "]";
+                 std::to_string(contexts_[index]->calls.size()) + " wakes " +
+                 std::to_string(contexts_[index]->alarm_at - now_) + " frozen " +
+                 std::to_string(std::max<std::int64_t>(0, contexts_[index]->frozen_until - now_)) + " commits " +
+                 std::to_string(contexts_[index]->open_commits) + " loads " +
+                 std::to_string(contexts_[index]->loads.size()) + (contexts_[index]->engine ? "]" : " dead]");
     }
     ledger_.fail("I6: not drained " + std::to_string(kDrainMsMax / 1'000) + " s after the last fault:" + where);
   }

@@ -105,6 +105,10 @@ void Server::run(sync::ServerSession& session, Device& device, Millis time) {
       std::printf("      %s of %s as %llx.%d.%llu: kind %d code %d\n", kept.json.c_str(), kept.entity.c_str(),
                   static_cast<unsigned long long>(event.id.stream.epoch.value), static_cast<int>(event.id.stream.lane),
                   static_cast<unsigned long long>(event.id.seq.value), static_cast<int>(outcome.kind), outcome.code);
+    if (tracing)
+      for (const EventId& other : event.after)
+        std::printf("        after %llx.%d.%llu\n", static_cast<unsigned long long>(other.stream.epoch.value),
+                    static_cast<int>(other.stream.lane), static_cast<unsigned long long>(other.seq.value));
     Stream& stream = device.streams[event.id.stream];
     if (stream.hashes.size() < event.id.seq.value) stream.hashes.resize(static_cast<std::size_t>(event.id.seq.value));
     stream.hashes[static_cast<std::size_t>(event.id.seq.value - 1)] = event.hash;
