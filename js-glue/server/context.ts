@@ -80,7 +80,10 @@ export const onBehalf = (identity: Identity, { device, principal }: DeviceRecord
  * Throws `unknown_device` for another principal's device or another device than the credential's own, `device_revoked`, and
  * `signature_needed` when the device has a key of its own and did not sign this request.
  */
-export function checkOwner(record: DeviceRecord, { principal, device, signedBy }: Caller): void {
+export function checkOwner(
+  record: Pick<DeviceRecord, "device" | "principal" | "publicKey" | "revokedAt">,
+  { principal, device, signedBy }: Caller,
+): void {
   if (record.principal !== principal || (device && !sameBytes(device, record.device)))
     throw failure("unknown_device", "there is no such device");
   if (record.revokedAt !== null) throw new HttpProblem("device_revoked", "the device is revoked");

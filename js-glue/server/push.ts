@@ -20,6 +20,7 @@ import type { Load } from "./operations/load.ts";
 import type { Metrics } from "./operations/metrics.ts";
 import { streamFigures } from "./operations/reply-figures.ts";
 import { step } from "./operations/trace.ts";
+import { quickPush } from "./quick-push.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
 import type {
   Incarnation,
@@ -99,6 +100,11 @@ export async function exchange(
 }
 
 async function applyPush(options: SyncOptions, subject: Caller, session: ServerSession): Promise<Exchange> {
+  if (await quickPush(options, subject, session)) {
+    const verdicts = session.planned.map(({ id }) => ({ lane: id.lane, kind: Kind.applied }));
+    const applied = { applied: verdicts.length, rejected: 0, deferred: 0, duplicate: 0 };
+    return { ...applied, ...nothing, device: session.device, reply: session.reply(context(options)), verdicts };
+  }
   try {
     return await writeExchange(options, subject, session, false);
   } catch (error) {

@@ -14,6 +14,7 @@ const UNDRAINED_MS = 30_000;
 const STREAMS_PER_SUBJECT_MAX = 50;
 const RETRY_MS = 1_000;
 const RETRY_SPREAD_MS = 5_000;
+const RETURNS_PER_SECOND = 300;
 
 interface Stream {
   readonly response: ServerResponse;
@@ -70,7 +71,7 @@ export class Streams {
       });
       response.on("drain", () => this.#drained(stream));
       // Whoever was away may have missed anything: the first poke is part of the greeting.
-      response.write(`retry: ${RETRY_MS + Math.round(Math.random() * RETRY_SPREAD_MS)}\n\n`);
+      response.write(this.#retry());
       this.#poke(stream);
     };
   }
@@ -113,9 +114,15 @@ export class Streams {
   close(): void {
     clearInterval(this.#beat);
     for (const streams of this.#byTopic.values())
-      for (const { response } of streams)
-        response.end(`retry: ${RETRY_MS + Math.round(Math.random() * RETRY_SPREAD_MS)}\nevent: bye\ndata: {}\n\n`);
+      for (const { response } of streams) response.end(`${this.#retry()}event: bye\ndata: {}\n\n`);
     for (const parked of this.#parked.values()) for (const wake of [...parked]) wake();
+  }
+
+  // When to come back after a loss: so spread that all of them together are three hundred a second. Each heartbeat says it
+  // anew, because a server that dies cannot.
+  #retry(): string {
+    const spread = Math.max(RETRY_SPREAD_MS, (this.#count / RETURNS_PER_SECOND) * 1_000);
+    return `retry: ${RETRY_MS + Math.round(Math.random() * spread)}\n\n`;
   }
 
   #deliver(topic: string, from: "local" | "bus"): void {
@@ -162,7 +169,7 @@ export class Streams {
         if (expiresAt !== undefined && expiresAt - now < 3 * BEAT_MS && !stream.warned) {
           stream.warned = true;
           this.#write(stream, `event: auth\ndata: {"expiresInMs":${expiresAt - now}}\n\n`);
-        } else this.#write(stream, ":\n\n");
+        } else this.#write(stream, this.#retry());
       }
   }
 }

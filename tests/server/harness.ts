@@ -50,7 +50,14 @@ export class TestServer {
     const log = new LogLines();
     const clock = { now: 1_800_000_000_000 };
     const now = (): number => clock.now;
-    const sync = await createSyncServer({ db: database.url, log, now, releaseIntervalMs: 0, ...options });
+    const sync = await createSyncServer({
+      db: database.url,
+      log,
+      now,
+      releaseIntervalMs: 0,
+      shedding: false,
+      ...options,
+    });
     const http = createServer(sync.handler);
     await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
     return new TestServer(sync, http, database, log, clock);

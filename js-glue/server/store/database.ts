@@ -5,6 +5,8 @@
  * `bigint`; byte columns as `Uint8Array`. What differs in SQL text is in `Dialect`.
  */
 
+import type { WireType } from "./copy-in.ts";
+
 export type SqlValue = string | number | bigint | boolean | Uint8Array | null;
 export type Row = Readonly<Record<string, SqlValue>>;
 
@@ -20,6 +22,13 @@ export interface Tx {
 export interface Connection extends Tx {
   /** Undoes everything `work` wrote when it rejects, and rejects with the same error. */
   savepoint<T>(work: () => Promise<T>): Promise<T>;
+  /** Inserts rows by the database's own bulk protocol where it has one that may be used here; false = nothing was done. */
+  copy(
+    table: string,
+    names: readonly string[],
+    types: readonly WireType[],
+    rows: readonly (readonly SqlValue[])[],
+  ): Promise<boolean>;
 }
 
 /** The SQL type of a column in a list of rows handed over as one parameter. */

@@ -4,11 +4,12 @@
  */
 
 import pg from "pg";
+import { copyIn, type WireType } from "./copy-in.ts";
 import type { Columns, Connection, Database, Dialect, Row, SqlValue } from "./database.ts";
 import { packColumns } from "./database.ts";
 import { SERVER_ITSELF } from "./row-security.ts";
 import { text } from "./rows.ts";
-import { currentTenant } from "./tenant.ts";
+import { currentTenant, followTenants } from "./tenant.ts";
 
 const sqlTypes = { int: "bigint", text: "text", bytes: "bytea" } as const;
 
@@ -41,23 +42,57 @@ const types = {
   },
 } as pg.CustomTypesConfig;
 
+const STATEMENTS_MAX = 300;
+const statements = new Map<string, { readonly name: string; uses: number }>();
+
+// Parsing and planning cost more than running these statements. A text gets its name at its second use, and only the first
+// few hundred do: an application may build SQL by hand.
+function prepared(sql: string, params: readonly SqlValue[]): pg.QueryConfig {
+  let statement = statements.get(sql);
+  if (!statement && statements.size < STATEMENTS_MAX) {
+    statement = { name: `oas_${statements.size}`, uses: 0 };
+    statements.set(sql, statement);
+  }
+  const values = params as SqlValue[];
+  if (!statement || statement.uses++ === 0) return { text: sql, values };
+  return { name: statement.name, text: sql, values };
+}
+
+// A migration by another process may change what a prepared `SELECT *` returns; a fresh connection prepares it anew.
+const isStalePlan = (error: unknown): boolean =>
+  sqlState(error) === "0A000" && error instanceof Error && error.message.includes("cached plan");
+
 class PostgresConnection implements Connection {
   readonly dialect = "postgres";
   readonly #client: pg.PoolClient;
+  /** PostgreSQL refuses COPY into tables with row level security. */
+  readonly #fenced: boolean;
   #depth = 0;
 
-  constructor(client: pg.PoolClient) {
+  constructor(client: pg.PoolClient, fenced: boolean) {
     this.#client = client;
+    this.#fenced = fenced;
   }
 
   async query(sql: string, params: readonly SqlValue[] = []): Promise<readonly Row[]> {
-    const result = await this.#client.query<Row>(sql, [...params]);
+    const result = await this.#client.query<Row>(prepared(sql, params));
     return result.rows;
   }
 
   async run(sql: string, params: readonly SqlValue[] = []): Promise<number> {
-    const result = await this.#client.query(sql, [...params]);
+    const result = await this.#client.query(prepared(sql, params));
     return result.rowCount ?? 0;
+  }
+
+  async copy(
+    table: string,
+    names: readonly string[],
+    types: readonly WireType[],
+    rows: readonly (readonly SqlValue[])[],
+  ): Promise<boolean> {
+    if (this.#fenced) return false;
+    await copyIn(this.#client, table, names, types, rows);
+    return true;
   }
 
   async savepoint<T>(work: () => Promise<T>): Promise<T> {
@@ -73,6 +108,49 @@ class PostgresConnection implements Connection {
       throw error;
     } finally {
       this.#depth--;
+    }
+  }
+}
+
+class LoneConnection implements Connection {
+  readonly dialect = "postgres";
+  readonly #pool: pg.Pool;
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  async query(sql: string, params: readonly SqlValue[] = []): Promise<readonly Row[]> {
+    return (await this.#ask(sql, params)).rows;
+  }
+
+  async run(sql: string, params: readonly SqlValue[] = []): Promise<number> {
+    return (await this.#ask(sql, params)).rowCount ?? 0;
+  }
+
+  savepoint(): Promise<never> {
+    return Promise.reject(new Error("a lone statement has no savepoints"));
+  }
+
+  copy(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  async #ask(sql: string, params: readonly SqlValue[]): Promise<pg.QueryResult<Row>> {
+    const client = await this.#pool.connect();
+    let broken: Error | undefined;
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on("error", onError);
+    try {
+      return await client.query<Row>(prepared(sql, params));
+    } catch (error) {
+      if (isStalePlan(error)) broken ??= error as Error;
+      throw error;
+    } finally {
+      client.off("error", onError);
+      client.release(broken);
     }
   }
 }
@@ -95,6 +173,7 @@ export class PostgresDatabase implements Database {
   /** From now on every transaction says whose rows it may see (store/row-security.ts). */
   fence(): void {
     this.#fenced = true;
+    followTenants();
   }
 
   // One message: the fence costs no round trip.
@@ -110,12 +189,19 @@ export class PostgresDatabase implements Database {
       max: connectionsMax,
       types,
       application_name: "offline-ai-sync",
+      // Planning the statements of a push costs more than running them, and no value changes what plan is right.
+      options: "-c plan_cache_mode=force_generic_plan",
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
     });
     // Without a listener a database that goes away takes this process with it.
     pool.on("error", onIdleError);
     return new PostgresDatabase(pool);
+  }
+
+  /** Runs each statement by itself; undefined behind the fence, which needs a transaction to say whose rows it may see. */
+  lone(): Connection | undefined {
+    return this.#fenced ? undefined : new LoneConnection(this.#pool);
   }
 
   transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
@@ -128,7 +214,7 @@ export class PostgresDatabase implements Database {
 
   isRace(error: unknown): boolean {
     const code = sqlState(error);
-    return code === "40001" || code === "40P01";
+    return code === "40001" || code === "40P01" || isStalePlan(error);
   }
 
   isTrouble(error: unknown): boolean {
@@ -176,10 +262,11 @@ export class PostgresDatabase implements Database {
     client.on("error", onError);
     try {
       await client.query(this.#begin(begin));
-      const result = await work(new PostgresConnection(client));
+      const result = await work(new PostgresConnection(client, this.#fenced));
       await client.query("COMMIT");
       return result;
     } catch (error) {
+      if (isStalePlan(error)) broken ??= error as Error;
       try {
         await client.query("ROLLBACK");
       } catch (failed) {

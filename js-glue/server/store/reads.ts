@@ -3,7 +3,7 @@
 import type { Position } from "../../core/events.ts";
 import type { DeferredRow, LateVerdict, Mark, StreamNeed, StreamRef, StreamRow, Verdict, VoidRow } from "../session.ts";
 import { DEFERRED_PER_DEVICE_MAX, VERDICTS_MAX } from "../session.ts";
-import type { Connection, Dialect, SqlValue } from "./database.ts";
+import type { Connection, Dialect, Row, SqlValue } from "./database.ts";
 import {
   Batch,
   bytes,
@@ -32,11 +32,36 @@ import type {
 } from "./store.ts";
 
 const STREAM = "tenant_id = $1 AND device_id = $2 AND epoch = $3 AND lane = $4";
+// Equality, said so that only the primary key fits it: on a young table PostgreSQL takes both indexes for equally good, keeps
+// that plan, and later reads all events of the device through the wrong one.
+const exactly = (column: string, value: string): string =>
+  `${column} >= ${value} AND ${column} <= ${value} ORDER BY ${column} LIMIT 1`;
 const SEGMENT_EVENTS_MAX = 1_000;
 const VOID_ROWS_MAX = 2_000;
 
 // Rows of four kinds in one round trip, told apart by `tag`.
-const Tag = { mark: 0, hash: 1, verdict: 2, void: 3 } as const;
+const Tag = { mark: 0, hash: 1, verdict: 2, void: 3, device: 4 } as const;
+
+/** What of a device a push needs. */
+export type DeviceHead = Pick<
+  DeviceRecord,
+  "device" | "principal" | "publicKey" | "arrivalHead" | "lateHead" | "deferredCount" | "revokedAt"
+>;
+
+export interface PushRows {
+  readonly head: DeviceHead | undefined;
+  readonly streams: StreamRow[];
+}
+
+const headOf = (device: Uint8Array, row: Row): DeviceHead => ({
+  device,
+  principal: text(row, "principal"),
+  publicKey: optionalText(row, "public_key"),
+  arrivalHead: int(row, "epoch"),
+  lateHead: int(row, "a"),
+  deferredCount: int(row, "b"),
+  revokedAt: int(row, "c") || null,
+});
 
 export class SqlReads implements Reads {
   readonly connection: Connection;
@@ -83,7 +108,21 @@ export class SqlReads implements Reads {
   }
 
   async streamRows(tenant: string, device: Uint8Array, needs: readonly StreamNeed[]): Promise<StreamRow[]> {
-    if (needs.length === 0) return [];
+    return needs.length === 0 ? [] : (await this.#streamParts(tenant, device, needs, false)).streams;
+  }
+
+  /** The device's heads and its streams in one round trip; undefined heads = there is no such device. */
+  async pushRows(tenant: string, device: Uint8Array, needs: readonly StreamNeed[]): Promise<PushRows> {
+    return this.#streamParts(tenant, device, needs, true);
+  }
+
+  async #streamParts(
+    tenant: string,
+    device: Uint8Array,
+    needs: readonly StreamNeed[],
+    withDevice: boolean,
+  ): Promise<PushRows> {
+    let head: DeviceHead | undefined;
     const found = new Map(needs.map((need) => [keyOf(need.stream), new StreamParts(need)]));
     const streams: SqlValue[][] = [];
     const positions: SqlValue[][] = [];
@@ -99,20 +138,26 @@ export class SqlReads implements Reads {
       ]);
       for (const seq of hashesAt) positions.push([epoch, stream.lane, seq]);
     }
-    const rows = await this.connection.query(this.#streamSql(), [
+    const rows = await this.connection.query(this.#streamSql(withDevice), [
       tenant,
       device,
       ...this.#streams.params(streams),
       ...this.#positions.params(positions),
     ]);
     for (const row of rows) {
+      if (int(row, "tag") === Tag.device) {
+        head = headOf(device, row);
+        continue;
+      }
       const parts = found.get(keyOf({ epoch: word(row, "epoch"), lane: int(row, "lane") }));
       if (!parts) continue;
       const seq = int(row, "a");
       const tag = int(row, "tag");
       if (tag === Tag.mark) parts.mark = { seq, hash: word(row, "b") };
-      else if (tag === Tag.hash) parts.hashes.push({ seq, hash: word(row, "b") });
-      else if (tag === Tag.verdict) parts.verdicts.push({ seq, kind: int(row, "b"), code: int(row, "c") });
+      else if (tag === Tag.hash) {
+        // One look-up by key for each position; a join may scan all events of the device instead.
+        if (row["b"] !== null) parts.hashes.push({ seq, hash: word(row, "b") });
+      } else if (tag === Tag.verdict) parts.verdicts.push({ seq, kind: int(row, "b"), code: int(row, "c") });
       else
         parts.voids.push({
           from: seq,
@@ -126,7 +171,7 @@ export class SqlReads implements Reads {
       await this.#addLastHash(tenant, device, parts);
       result.push(parts.row());
     }
-    return result;
+    return { head, streams: result };
   }
 
   // An answer that cannot list all verdicts names the last one's position, so it needs the hash there.
@@ -137,21 +182,26 @@ export class SqlReads implements Reads {
     parts.hashes.push(...(await this.hashes(tenant, device, parts.need.stream, last, last)));
   }
 
-  #streamSql(): string {
+  #streamSql(withDevice: boolean): string {
+    const more = withDevice ? ", NULL, NULL" : "";
+    const deviceRow = `SELECT ${Tag.device} AS tag, arrival_head AS epoch, 0 AS lane, late_head AS a, deferred_count AS b,
+        COALESCE(revoked_at, 0) AS c, principal_id AS principal, public_key FROM device_sync_state
+        WHERE tenant_id = $1 AND device_id = $2 UNION ALL`;
     const of = (alias: string): string =>
       `${alias}.tenant_id = $1 AND ${alias}.device_id = $2 AND ${alias}.epoch = r.epoch AND ${alias}.lane = r.lane`;
     const streams = this.#streams.table(3);
     return `
-      SELECT ${Tag.mark} AS tag, d.epoch, d.lane, d.last_seq AS a, d.roll_hash AS b, 0 AS c
+      ${withDevice ? deviceRow : ""} SELECT ${Tag.mark} AS tag, d.epoch, d.lane, d.last_seq AS a, d.roll_hash AS b, 0 AS c${more}
         FROM ${streams} JOIN device_stream d ON ${of("d")}
-      UNION ALL SELECT ${Tag.hash}, q.epoch, q.lane, q.client_seq, q.roll_hash, 0
-        FROM ${this.#positions.table(4)} JOIN offline_sync_queue q ON ${of("q")} AND q.client_seq = r.seq
-      UNION ALL SELECT ${Tag.verdict}, v.epoch, v.lane, v.client_seq, v.kind, v.code
+      UNION ALL SELECT ${Tag.hash}, r.epoch, r.lane, r.seq,
+             (SELECT q.roll_hash FROM offline_sync_queue q WHERE ${of("q")} AND ${exactly("q.client_seq", "r.seq")}), 0${more}
+        FROM ${this.#positions.table(4)}
+      UNION ALL SELECT ${Tag.verdict}, v.epoch, v.lane, v.client_seq, v.kind, v.code${more}
         FROM ${streams} JOIN event_verdict v ON ${of("v")} AND v.client_seq > r.stored AND v.kind <> 0
          AND v.client_seq <= COALESCE((SELECT w.client_seq FROM event_verdict w WHERE ${of("w")} AND w.client_seq > r.stored
                 AND w.kind <> 0 ORDER BY w.client_seq LIMIT 1 OFFSET ${VERDICTS_MAX}), v.client_seq)
       UNION ALL SELECT ${Tag.void}, s.epoch, s.lane, s.from_seq, s.to_seq,
-             s.reason * 2 + CASE WHEN s.recovered_at IS NULL THEN 0 ELSE 1 END
+             s.reason * 2 + CASE WHEN s.recovered_at IS NULL THEN 0 ELSE 1 END${more}
         FROM ${streams} JOIN stream_void s ON ${of("s")} AND s.to_seq > r.low AND s.from_seq <= COALESCE((SELECT x.from_seq
                FROM stream_void x WHERE ${of("x")} AND x.to_seq > r.low ORDER BY x.from_seq LIMIT 1 OFFSET ${VOID_ROWS_MAX}), s.from_seq)`;
   }
@@ -231,11 +281,10 @@ export class SqlReads implements Reads {
   }
 
   async event(tenant: string, device: Uint8Array, id: Position): Promise<InboxEvent | undefined> {
-    const rows = await this.connection.query(`SELECT * FROM offline_sync_queue WHERE ${STREAM} AND client_seq = $5`, [
-      tenant,
-      device,
-      ...idParams(id),
-    ]);
+    const rows = await this.connection.query(
+      `SELECT * FROM offline_sync_queue WHERE ${STREAM} AND ${exactly("client_seq", "$5")}`,
+      [tenant, device, ...idParams(id)],
+    );
     return rows[0] && inboxOf(rows[0]);
   }
 

@@ -5,6 +5,7 @@ import { failure } from "../../core/errors.ts";
 import { step } from "../operations/trace.ts";
 import type { Incarnation } from "../session.ts";
 import type { Database } from "./database.ts";
+import { type FastLane, fastLane } from "./fast-lane.ts";
 import { startInstall } from "./install.ts";
 import { migrate } from "./migrations.ts";
 import { PostgresDatabase } from "./postgres.ts";
@@ -43,6 +44,7 @@ class SqlStore implements Store {
     return this.#database.dialect.name;
   }
 
+  readonly fastLane: FastLane | undefined;
   readonly #onCommit: (seconds: number) => void;
 
   constructor(
@@ -53,6 +55,8 @@ class SqlStore implements Store {
   ) {
     this.#database = database;
     this.#onCommit = onCommit;
+    const lone = database instanceof PostgresDatabase ? database.lone() : undefined;
+    this.fastLane = lone && fastLane(lone, database.dialect);
     this.incarnation = incarnation;
     this.migrationLevel = migrationLevel;
   }

@@ -96,6 +96,20 @@ class SqliteConnection implements Connection {
     }
   }
 
+  copy(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  get inTransaction(): boolean {
+    try {
+      // Fails inside a transaction, and does nothing outside of one.
+      this.#db.exec("BEGIN; ROLLBACK");
+      return false;
+    } catch {
+      return true; // that is the answer
+    }
+  }
+
   exec(sql: string): void {
     this.#db.exec(sql);
   }
@@ -125,12 +139,50 @@ const numbered = (sql: string): string =>
 const bound = (params: readonly SqlValue[]): (null | number | bigint | string | Uint8Array)[] =>
   params.map((value) => (typeof value === "boolean" ? Number(value) : value));
 
+interface Job {
+  readonly work: (connection: Connection) => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Transactions of one commit at most. */
+const GROUP_MAX = 64;
+
+/** Never rejects. Each job is all or nothing by itself; all that succeeded become durable together. */
+async function group(connection: SqliteConnection, jobs: readonly Job[]): Promise<void> {
+  if (jobs.length === 1) {
+    const [{ work, resolve, reject }] = jobs as readonly [Job];
+    await within(connection, "BEGIN IMMEDIATE", work).then(resolve, reject);
+    return;
+  }
+  const settle: (() => void)[] = [];
+  try {
+    await within(connection, "BEGIN IMMEDIATE", async () => {
+      for (const { work, resolve, reject } of jobs) {
+        try {
+          const value = await connection.savepoint(() => work(connection));
+          settle.push(() => resolve(value));
+        } catch (error) {
+          // Where SQLite has rolled back everything by itself, nobody's work is there any more.
+          if (!connection.inTransaction) throw error;
+          settle.push(() => reject(error));
+        }
+      }
+    });
+  } catch (error) {
+    for (const { reject } of jobs) reject(error);
+    return;
+  }
+  for (const end of settle) end();
+}
+
 export class SqliteDatabase implements Database {
   readonly dialect = dialect;
   readonly #writer: SqliteConnection;
   readonly #reader: SqliteConnection | undefined;
   readonly #path: string;
-  #waiting = 0;
+  readonly #jobs: Job[] = [];
+  #draining = false;
   #writing: Promise<unknown> = Promise.resolve();
   #reading: Promise<unknown> = Promise.resolve();
 
@@ -159,13 +211,22 @@ export class SqliteDatabase implements Database {
   }
 
   transaction<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-    this.#waiting++;
-    const turn = this.#writing.then(() => {
-      this.#waiting--;
-      return within(this.#writer, "BEGIN IMMEDIATE", work);
+    return new Promise<T>((resolve, reject) => {
+      this.#jobs.push({ work, resolve: resolve as (value: unknown) => void, reject });
+      if (this.#draining) return;
+      this.#draining = true;
+      // Whatever arrived in the same turn of the event loop shares one commit, and with it one flush of the disk.
+      this.#writing = new Promise<void>((done) => setImmediate(() => void this.#drain().then(done)));
     });
-    this.#writing = turn.catch(ignored);
-    return turn;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#jobs.length > 0) {
+      await group(this.#writer, this.#jobs.splice(0, GROUP_MAX));
+      // A turn for those who have been answered, and for those who come next.
+      if (this.#jobs.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#draining = false;
   }
 
   snapshot<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
@@ -187,7 +248,7 @@ export class SqliteDatabase implements Database {
   }
 
   pressure(): { readonly waiting: number; readonly max: number } {
-    return { waiting: this.#waiting, max: 1 };
+    return { waiting: this.#jobs.length, max: GROUP_MAX };
   }
 
   /**

@@ -18,6 +18,7 @@ import type {
   VoidWrite,
 } from "../session.ts";
 import type { Connection, Dialect } from "./database.ts";
+import type { FastLane } from "./fast-lane.ts";
 
 export interface DeviceRecord {
   readonly device: Uint8Array;
@@ -230,6 +231,8 @@ export interface Writes extends Reads {
 export interface Store {
   /** All or nothing, durable when it resolves; lost races are tried again, at most five times. */
   write<T>(work: (writes: Writes) => Promise<T>): Promise<T>;
+  /** Undefined where every push takes the usual way. */
+  readonly fastLane: FastLane | undefined;
   /** Reads of one state of the database. */
   read<T>(work: (reads: Reads) => Promise<T>): Promise<T>;
   /** True for trouble with the database itself: answer 503, nothing happened or nobody knows. */

@@ -1,14 +1,21 @@
 /**
  * The tenant on whose behalf the current request runs, for the database's own fence (row level security).
  *
- * It travels beside the call and not as an argument, because the fence must also hold where somebody forgot the tenant.
+ * It travels beside the call and not as an argument, because the fence must also hold where somebody forgot the tenant. Only a
+ * process with a fence pays for it: following calls costs every promise a little.
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
 const current = new AsyncLocalStorage<string>();
+let followed = false;
 
-export const inTenant = <T>(tenant: string, work: () => T): T => current.run(tenant, work);
+/** From now on `inTenant` is remembered by everything it starts. */
+export function followTenants(): void {
+  followed = true;
+}
+
+export const inTenant = <T>(tenant: string, work: () => T): T => (followed ? current.run(tenant, work) : work());
 
 /** Undefined = work of the server itself. */
 export const currentTenant = (): string | undefined => current.getStore();

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { formatEventId, type Position } from "../../core/events.ts";
 import type { StreamWrite, VoidWrite } from "../session.ts";
 import { Kind } from "../session.ts";
+import type { WireType } from "./copy-in.ts";
 import type { Columns, Connection, Dialect, SqlValue } from "./database.ts";
 import { idParams, SqlReads } from "./reads.ts";
 import { Batch, int, positionOf, toSql, word, writeIds } from "./rows.ts";
@@ -67,6 +68,24 @@ const TABLES = {
     ["recovered_at", "int"],
   ],
 } as const satisfies Record<string, Columns>;
+
+/** Below this, COPY's own round trip costs more than it saves. */
+const COPY_ROWS_MIN = 8;
+const INBOX_NAMES = ["tenant_id", "device_id", ...TABLES.offline_sync_queue.map(([name]) => name)];
+const INBOX_WIDTHS: Readonly<Record<string, WireType>> = {
+  tenant_id: "text",
+  device_id: "bytea",
+  lane: "int2",
+  status: "int2",
+  recovered: "int2",
+  code: "int4",
+};
+const WIRE_TYPES = { int: "int8", text: "text", bytes: "bytea" } as const;
+const INBOX_TYPES: readonly WireType[] = [
+  "text",
+  "bytea",
+  ...TABLES.offline_sync_queue.map(([name, type]) => INBOX_WIDTHS[name] ?? WIRE_TYPES[type]),
+];
 
 const MOVE: Columns = [
   ["epoch", "int"],
@@ -397,6 +416,10 @@ export class SqlWrites extends SqlReads implements Writes {
     rows: readonly (readonly SqlValue[])[],
   ): Promise<void> {
     if (rows.length === 0) return;
+    if (table === "offline_sync_queue" && rows.length >= COPY_ROWS_MIN) {
+      const whole = rows.map((row) => [tenant, device, ...row]);
+      if (await this.connection.copy(table, INBOX_NAMES, INBOX_TYPES, whole)) return;
+    }
     const batch = new Batch(this.dialect, TABLES[table]);
     await this.connection.run(
       `INSERT INTO ${table} (tenant_id, device_id, ${batch.names}) SELECT $1, $2, ${batch.names} FROM ${batch.table(3)}`,

@@ -1,0 +1,70 @@
+/**
+ * The push that nearly every push is: a known device, nothing waiting, no handler to run, no event refused or given up. It is
+ * decided by the same core from the same rows and written by one statement; anything else takes the usual way in push.ts.
+ */
+
+import type { Caller } from "./auth.ts";
+import { checkOwner } from "./context.ts";
+import type { Handlers } from "./handlers.ts";
+import type { PlannedEvent, ServerSession, StreamWrite } from "./session.ts";
+import { Kind } from "./session.ts";
+import type { DeviceHead } from "./store/reads.ts";
+import type { InboxEvent, Store } from "./store/store.ts";
+
+export interface QuickOptions {
+  readonly store: Store;
+  readonly handlers: Handlers;
+  readonly now: () => number;
+}
+
+const isPlain = (handlers: Handlers, event: PlannedEvent): boolean =>
+  event.run &&
+  event.refused === 0 &&
+  !event.recovered &&
+  event.dedupeKey === "" &&
+  event.replaces === undefined &&
+  handlers.of(event.type) === undefined;
+
+/** True when the push was applied, every event of it; false when nothing happened. Rejects as `exchange` does. */
+export async function quickPush(options: QuickOptions, subject: Caller, session: ServerSession): Promise<boolean> {
+  const { store, handlers } = options;
+  const lane = store.fastLane;
+  if (!lane) return false;
+  const { head, streams } = await lane.read(subject.tenant, session.device, session.needs);
+  if (!head) return false;
+  checkOwner(head, subject);
+  if (head.deferredCount > 0 || head.lateHead > session.lateSeen) return false;
+  if (session.plan({ incarnation: store.incarnation, streams, deferred: [], late: [] })) return false;
+  const { planned } = session;
+  if (planned.length === 0 || !planned.every((event) => isPlain(handlers, event))) return false;
+  const { streams: moves, voids, recovered } = session.writes();
+  if (voids.length > 0 || recovered.length > 0 || moves.length === 0) return false;
+  return write(options, subject, head, moves, planned);
+}
+
+function write(
+  { store, now }: QuickOptions,
+  { tenant }: Caller,
+  head: DeviceHead,
+  moves: readonly StreamWrite[],
+  planned: readonly PlannedEvent[],
+): Promise<boolean> {
+  const receivedAt = now();
+  const events = planned.map(
+    (event, i): InboxEvent => ({
+      id: event.id,
+      arrival: head.arrivalHead + i + 1,
+      hash: event.hash,
+      status: Kind.applied,
+      code: 0,
+      type: event.type,
+      module: event.module,
+      entity: event.entity,
+      hlc: event.hlc,
+      recovered: false,
+      receivedAt,
+      payload: event.json,
+    }),
+  );
+  return store.fastLane!.apply(tenant, head, moves, events, receivedAt);
+}

@@ -1,0 +1,86 @@
+/** The packaged server as a child process, and a lean HTTP client for load: keep-alive connections, no fetch. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { Agent, request as httpRequest } from "node:http";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+export interface Served {
+  readonly url: string;
+  readonly key: string;
+  readonly pid: number;
+  readonly child: ChildProcess;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+const root = process.env["OAS_ROOT"] ?? process.cwd();
+
+export async function serve(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Served> {
+  const child = spawn(
+    process.execPath,
+    [
+      ...(process.env["OAS_PROF"] ? ["--cpu-prof", "--cpu-prof-dir=/tmp/prof"] : []),
+      join(root, "dist/cli.js"),
+      "serve",
+      "--json",
+      ...args,
+    ],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, OFFLINE_AI_RATE_EVENTS_PER_MINUTE: "0", ...env },
+    },
+  );
+  const line = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout! }).once("line", resolve);
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+  });
+  const { url, key } = JSON.parse(line) as { url: string; key: string };
+  return {
+    url,
+    key,
+    pid: child.pid!,
+    child,
+    async stop(signal = "SIGTERM") {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = new Promise((resolve) => child.once("exit", resolve));
+      child.kill(signal);
+      await gone;
+    },
+  };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+  readonly retryAfterMs: number;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+
+/** Rejects when the connection fails. */
+export function post(url: string, key: string, path: string, body: Uint8Array, type: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      `${url}/api/offline-ai${path}`,
+      {
+        method: "POST",
+        agent,
+        headers: { authorization: `Bearer ${key}`, "content-type": type, "content-length": body.length },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(chunks),
+            retryAfterMs: Number(response.headers["retry-after"] ?? 0) * 1_000,
+          }),
+        );
+      },
+    );
+    request.on("error", reject);
+    request.end(body);
+  });
+}

@@ -1,0 +1,200 @@
+/**
+ * CPU per event of the whole way (HTTP, checks, order, exactly once, fsync) beside a plain COPY of the same rows and beside
+ * single-row inserts by pgbench, on one PostgreSQL. Arguments: events. Prints one JSON line.
+ */
+
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import pg from "pg";
+import { from as copyFrom } from "pg-copy-streams";
+import { cpuOf, cpuOfTree, percentile } from "./cost.ts";
+import { type Mark, readReply, request, START, segment, type TestEvent } from "./frames.ts";
+import { post, serve } from "./served.ts";
+
+const events = Number(process.argv[2] ?? 20_000);
+const url = process.env["OAS_TEST_POSTGRES"] ?? "";
+const postmaster = readFileSync(join(process.env["OAS_TEST_POSTGRES_DATA"] ?? "", "postmaster.pid"), "utf8").split(
+  "\n",
+)[0]!;
+const CONNECTIONS = 8;
+const BATCH = 100;
+const say = (text: string): boolean => process.stderr.write(`${text}\n`);
+
+/** 253 bytes of JSON, as an application would write it. */
+const eventOf = (n: number): TestEvent => ({
+  type: "quiz.answer",
+  module: "quiz",
+  json: JSON.stringify({
+    questionId: `q${n % 500}`,
+    answer: n % 4,
+    correct: n % 3 === 0,
+    ms: 900 + (n % 4_000),
+    session: `s-${n % 97}`,
+    text: "x".repeat(142),
+    n,
+  }),
+});
+
+interface Frame {
+  readonly bytes: Buffer;
+  readonly after: Mark;
+}
+
+function framesOf(device: Uint8Array, count: number): readonly Frame[] {
+  const frames: Frame[] = [];
+  let mark = START;
+  for (let n = 0; n < count; n += BATCH) {
+    const one = segment(
+      1n,
+      2,
+      mark,
+      Array.from({ length: BATCH }, (_, i) => eventOf(n + i)),
+    );
+    frames.push({
+      bytes: Buffer.from(request({ device, items: [one], stored: [{ epoch: 1n, lane: 2, ...mark }] })),
+      after: one.after,
+    });
+    mark = one.after;
+  }
+  return frames;
+}
+
+async function push(): Promise<Record<string, number>> {
+  const server = await serve(["--db", url, "--port", "0", "--log", "error"]);
+  const warmUp = Math.ceil(events / 10 / CONNECTIONS / BATCH) * BATCH;
+  const perDevice = Math.ceil(events / CONNECTIONS / BATCH) * BATCH;
+  const devices = Array.from({ length: CONNECTIONS }, () =>
+    framesOf(new Uint8Array(randomBytes(16)), warmUp + perDevice),
+  );
+  const latencies: number[] = [];
+  const send = async (frames: readonly Frame[]): Promise<void> => {
+    for (const { bytes, after } of frames) {
+      const start = performance.now();
+      const answer = await post(server.url, server.key, "/sync/push", bytes, "application/vnd.oas.batch");
+      latencies.push(performance.now() - start);
+      if (answer.status !== 200) throw new Error(`a push was answered ${answer.status}: ${answer.body.toString()}`);
+      if (readReply(answer.body).streams[0]?.mark.seq !== after.seq) throw new Error("a push did not reach its end");
+    }
+  };
+  await Promise.all(devices.map((frames) => send(frames.slice(0, warmUp / BATCH))));
+  latencies.length = 0;
+  const node = cpuOf(server.pid);
+  const database = cpuOfTree(postmaster);
+  const start = performance.now();
+  await Promise.all(devices.map((frames) => send(frames.slice(warmUp / BATCH))));
+  const seconds = (performance.now() - start) / 1_000;
+  const sent = perDevice * CONNECTIONS;
+  const result = {
+    events: sent,
+    nodeUs: (cpuOf(server.pid) - node) / sent,
+    postgresUs: (cpuOfTree(postmaster) - database) / sent,
+    eventsPerSecond: sent / seconds,
+    pushP50Ms: percentile(latencies, 0.5),
+    pushP99Ms: percentile(latencies, 0.99),
+  };
+  await server.stop();
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query<{ n: string }>("SELECT count(*) AS n FROM offline_sync_queue WHERE status = 0");
+  await client.end();
+  if (Number(rows[0]?.n) !== sent + warmUp * CONNECTIONS) throw new Error("not every event is there");
+  return result;
+}
+
+/** The same rows by COPY, a hundred a statement, with the same indexes and nothing checked. */
+async function copy(): Promise<Record<string, number>> {
+  const setup = new pg.Client({ connectionString: url });
+  await setup.connect();
+  await setup.query("CREATE TABLE copied (LIKE offline_sync_queue INCLUDING ALL)");
+  await setup.end();
+  const clients = await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      const client = new pg.Client({ connectionString: url });
+      await client.connect();
+      return client;
+    }),
+  );
+  const perClient = Math.ceil(events / CONNECTIONS / BATCH) * BATCH;
+  const payloads = Array.from({ length: perClient }, (_, n) => Buffer.from(String(eventOf(n).json)));
+  const devices = clients.map(() => randomBytes(16).toString("hex"));
+  const load = async (from: number, to: number): Promise<void> => {
+    await Promise.all(
+      clients.map(async (client, c) => {
+        for (let n = from; n < to; n += BATCH) {
+          let text = "";
+          for (let i = n; i < Math.min(to, n + BATCH); i++)
+            text += `default\t\\\\x${devices[c]}\t1\t2\t${i + 1}\t${i + 1}\t${i * 7_919}\t0\t0\tquiz.answer\tquiz\t\t111411200000000000\t0\t1700000000000\t\\\\x${payloads[i]!.toString("hex")}\n`;
+          await pipeline(Readable.from([Buffer.from(text)]), client.query(copyFrom("COPY copied FROM STDIN")));
+        }
+      }),
+    );
+  };
+  const warmUp = Math.ceil(perClient / 10 / BATCH) * BATCH;
+  await load(0, warmUp);
+  const node = process.cpuUsage();
+  const database = cpuOfTree(postmaster);
+  const start = performance.now();
+  await load(warmUp, perClient);
+  const seconds = (performance.now() - start) / 1_000;
+  const used = process.cpuUsage(node);
+  const sent = (perClient - warmUp) * CONNECTIONS;
+  const result = {
+    events: sent,
+    nodeUs: (used.user + used.system) / sent,
+    postgresUs: (cpuOfTree(postmaster) - database) / sent,
+    eventsPerSecond: sent / seconds,
+  };
+  await Promise.all(clients.map((client) => client.end()));
+  return result;
+}
+
+/** One row an insert, prepared, by PostgreSQL's own client. */
+function pgbench(seconds: number): number {
+  const folder = mkdtempSync(join(tmpdir(), "oas-pgbench-"));
+  const payload = Buffer.from(String(eventOf(1).json)).toString("hex");
+  const script = join(folder, "insert.sql");
+  writeFileSync(
+    script,
+    `\\set n random(1, 1000000000000)\nINSERT INTO copied VALUES ('bench', decode(md5((:client_id)::text), 'hex'), 1, 2, :n, :n, 7919, 0, 0, 'quiz.answer', 'quiz', '', 1, 0, 1, '\\x${payload}') ON CONFLICT DO NOTHING;\n`,
+  );
+  const output = execFileSync("pgbench", [
+    "-n",
+    "-M",
+    "prepared",
+    "-c",
+    String(CONNECTIONS),
+    "-j",
+    "1",
+    "-T",
+    String(seconds),
+    "-f",
+    script,
+    url,
+  ]).toString();
+  rmSync(folder, { recursive: true });
+  return Number(/tps = ([\d.]+)/.exec(output)?.[1]);
+}
+
+const ours = await push();
+say(JSON.stringify(ours));
+const copied = await copy();
+say(JSON.stringify(copied));
+const tps = pgbench(events > 50_000 ? 10 : 4);
+const sum = (one: Record<string, number>): number => one["nodeUs"]! + one["postgresUs"]!;
+const round = (one: Record<string, number>): Record<string, number> =>
+  Object.fromEntries(Object.entries(one).map(([name, value]) => [name, Math.round(value * 10) / 10]));
+process.stdout.write(
+  `${JSON.stringify({
+    ours: round(ours),
+    copy: round(copied),
+    pgbenchSingleRowTps: Math.round(tps),
+    cpuRatioToCopy: Math.round((sum(ours) / sum(copied)) * 100) / 100,
+    rateRatioToPgbench: Math.round((ours["eventsPerSecond"]! / tps) * 10) / 10,
+  })}\n`,
+);
+process.exit(0);
