@@ -13,11 +13,13 @@ namespace oas::sim {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--without FAULTS] "
+    "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--machines] [--without "
+    "FAULTS] "
     "[--mutant NAME] [--mutants] [--json]\n"
     "  --seeds N      worlds to run (default 500), numbered from --from (default 1)\n"
     "  --seed SEED    one world, twice: prints its digest and what it found\n"
     "  --without A,B  the same world, but these faults never strike; to find out which of them matter\n"
+    "  --machines     running machines are copied too\n"
     "  --trace        tell what happens in the one world of --seed\n"
     "  --mutant NAME  with the protocol mistake of that name switched on\n"
     "  --mutants      every mistake in turn, each until its first violation, at most --seeds (default 200) worlds\n"
@@ -34,13 +36,21 @@ constexpr MutantRow kMutants[] = {
 #undef OAS_MUTANT_ROW
 };
 
+// A running machine that is copied with all its memory goes on twice under one epoch. Most such worlds come out right, not
+// all of them yet, so it strikes only when asked for.
+FaultSet unless_asked() {
+  FaultSet faults{};
+  faults[static_cast<std::size_t>(Fault::kMachineCloned)] = true;
+  return faults;
+}
+
 struct Options {
   Mode mode = Mode::kSafety;
   std::uint64_t from = 1;
   std::optional<std::uint64_t> seeds;
   std::optional<std::uint64_t> seed;
   std::optional<MutantRow> mutant;
-  FaultSet without{};
+  FaultSet without = unless_asked();
   bool mutants = false;
   bool trace = false;
   bool json = false;
@@ -59,6 +69,8 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
     const std::string_view name = arguments[i];
     if (name == "--mutants") {
       options.mutants = true;
+    } else if (name == "--machines") {
+      options.without[static_cast<std::size_t>(Fault::kMachineCloned)] = false;
     } else if (name == "--trace") {
       options.trace = true;
     } else if (name == "--json") {
@@ -91,7 +103,7 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
   return options;
 }
 
-Report run_seed(std::uint64_t seed, Mode mode, Mutant mutant, FaultCounts& counts, const FaultSet& without = {}) {
+Report run_seed(std::uint64_t seed, Mode mode, Mutant mutant, FaultCounts& counts, const FaultSet& without) {
   active_mutant = mutant;
   World world(seed, mode, counts, without);
   Report report = world.run();
@@ -128,7 +140,7 @@ int run_mutants(const Options& options) {
     std::string by;
     for (std::uint64_t i = 1; i <= seeds && killed == 0; ++i) {
       for (const Mode mode : {Mode::kSafety, Mode::kLiveness}) {
-        const Report report = run_seed(options.from - 1 + i, mode, row.id, counts);
+        const Report report = run_seed(options.from - 1 + i, mode, row.id, counts, options.without);
         if (report.violation.empty()) continue;
         killed = i;
         by = report.violation;
@@ -179,6 +191,7 @@ int run_seeds(const Options& options) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::uint64_t faults = 0;
   for (std::size_t i = 0; i < kFaultCount; ++i) {
+    if (options.without[i]) continue;
     faults += counts[i];
     std::printf("%-20s %10llu\n", kFaultNames[i].data(), static_cast<unsigned long long>(counts[i]));
   }
@@ -191,7 +204,8 @@ int run_seeds(const Options& options) {
       static_cast<unsigned long long>(unequal), static_cast<long long>(slowest), per_minute);
   if (options.json) {
     std::uint64_t rarest = UINT64_MAX;
-    for (const std::uint64_t count : counts) rarest = std::min(rarest, count);
+    for (std::size_t i = 0; i < kFaultCount; ++i)
+      if (!options.without[i]) rarest = std::min(rarest, counts[i]);
     std::printf(
         "{\"seeds\":%llu,\"events\":%llu,\"faults\":%llu,\"rarest_fault\":%llu,\"violations\":%llu,"
         "\"unequal_digests\":%llu,\"slowest_drain_ms\":%lld,\"events_per_minute\":%.0f,\"digest\":\"%016llx\"}\n",
