@@ -358,6 +358,12 @@ void ClientSession::fail_round(Clocks now, ErrorCode reason, std::uint32_t retry
 
 void ClientSession::unanswered(Clocks now) {
   if (!awaits(state_, Await::kAnswer)) return;
+  if (OAS_MUTANT(kDeleteBeforeSend)) {
+    queue::Transaction gone;
+    for (const Planned& item : plan_->items()) gone.erase(queue::pending_key(item.key));
+    write(SessionState::kRelease, std::move(gone));
+    return;
+  }
   plan_.reset();
   if (OAS_MUTANT(kOfflineBurnsAttempts)) {
     fail_round(now, ErrorCode::kOffline, 0);
