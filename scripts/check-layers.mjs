@@ -82,7 +82,10 @@ const may_import = {
   server: ["core", "server"],
   bindings: ["core", "bindings"],
   testing: ["core", "testing"],
-  worker: ["core", "browser", "worker"],
+  worker: ["core", "browser", "cache", "crypto", "worker"],
+  crypto: ["core", "crypto"],
+  cache: ["core", "crypto", "cache"],
+  analytics: ["core", "analytics"],
 };
 const server_packages =
   /^(node:|#server\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@opentelemetry\/api$|@photostructure\/sqlite$)/;
@@ -91,6 +94,7 @@ const packages_of = {
   browser: /^#(core|infer)\.mjs$/,
   worker: /^#(core|infer)\.mjs$/,
   testing: /^#(core|infer)\.mjs$/,
+  cache: /^#core\.mjs$/,
   server: server_packages,
   runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#infer\.mjs$)/,
   bindings: /^(react($|\/)|vue$|svelte($|\/))/,

@@ -41,6 +41,10 @@ export type ErrorCode =
   | "storage_blocked"
   | "wasm_blocked"
   | "runtime_unavailable"
+  | "key_locked"
+  | "wrong_key"
+  | "key_missing"
+  | "seal_broken"
   | "rejected"
   | "gap"
   | "epoch_fork"
@@ -105,6 +109,10 @@ const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1])[] = [
   [309, "storage_blocked", 2, 1],
   [310, "wasm_blocked", 2, 0],
   [311, "runtime_unavailable", 2, 0],
+  [320, "key_locked", 2, 1],
+  [321, "wrong_key", 0, 0],
+  [322, "key_missing", 2, 0],
+  [323, "seal_broken", 2, 0],
   [400, "rejected", 1, 0],
   [401, "gap", 1, 0],
   [402, "epoch_fork", 1, 0],

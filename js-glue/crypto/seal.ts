@@ -1,0 +1,72 @@
+/**
+ * One record under one key: AES-256-GCM with a random nonce, bound to its place.
+ *
+ *   'E' | version 1 | key id, 8 bytes | nonce, 12 bytes | ciphertext with its tag of 16 bytes
+ *
+ * The place goes in as additional data, so a record that was moved, renamed or exchanged for an older one is refused like
+ * a changed byte. Nonces are drawn, never counted: a counter comes back with a restored profile and repeats itself.
+ */
+
+import { joinBytes, toHex, utf8 } from "../core/bytes.ts";
+import { failure } from "../core/errors.ts";
+
+/** Where a record belongs. Every part is bound; `version` is what the index says the record's version is. */
+export interface Place {
+  readonly tenant: string;
+  readonly device: string;
+  readonly store: string;
+  readonly record: string;
+  readonly version: number;
+}
+
+export const KEY_ID_BYTES = 8;
+const NONCE_BYTES = 12;
+const HEAD_BYTES = 2 + KEY_ID_BYTES + NONCE_BYTES;
+export const TAG_BYTES = 16;
+export const SEAL_OVERHEAD_BYTES = HEAD_BYTES + TAG_BYTES;
+const MAGIC = 0x45;
+const VERSION = 1;
+
+export interface DataKey {
+  /** Random, 16 hex digits: names the key in every record, tells nothing about it. */
+  readonly id: string;
+  readonly key: CryptoKey;
+}
+
+/** Length and text of every part: no two places give the same bytes. */
+function bind({ tenant, device, store, record, version }: Place): Uint8Array<ArrayBuffer> {
+  const parts = [tenant, device, store, record, String(version)].map(utf8);
+  const sized = parts.flatMap((part) => [new Uint8Array(new Uint32Array([part.length]).buffer), part]);
+  return joinBytes(utf8("oas-seal-1"), ...sized);
+}
+
+const asBuffer = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => bytes as Uint8Array<ArrayBuffer>;
+
+export const drawNonce = (): Uint8Array<ArrayBuffer> => crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+
+export async function seal({ id, key }: DataKey, place: Place, plain: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  const nonce = drawNonce();
+  const algorithm = { name: "AES-GCM", iv: nonce, additionalData: bind(place) };
+  const sealed = new Uint8Array(await crypto.subtle.encrypt(algorithm, key, asBuffer(plain)));
+  const keyId = Uint8Array.from({ length: KEY_ID_BYTES }, (_, i) => Number.parseInt(id.slice(2 * i, 2 * i + 2), 16));
+  return joinBytes(Uint8Array.of(MAGIC, VERSION), keyId, nonce, sealed);
+}
+
+/** The id of the key a record was sealed with. Throws `seal_broken` for what is no record of ours. */
+export function keyIdOf(sealed: Uint8Array): string {
+  if (sealed.length < SEAL_OVERHEAD_BYTES || sealed[0] !== MAGIC || sealed[1] !== VERSION)
+    throw failure("seal_broken", "this is no sealed record");
+  return toHex(sealed.subarray(2, 2 + KEY_ID_BYTES));
+}
+
+/** Rejects with `seal_broken` unless exactly these bytes were sealed with this key for this place. */
+export async function unseal(key: CryptoKey, place: Place, sealed: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  keyIdOf(sealed);
+  const iv = asBuffer(sealed.subarray(2 + KEY_ID_BYTES, HEAD_BYTES));
+  const algorithm = { name: "AES-GCM", iv, additionalData: bind(place) };
+  try {
+    return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, asBuffer(sealed.subarray(HEAD_BYTES))));
+  } catch (error) {
+    throw failure("seal_broken", "the record was changed, moved or replaced", { cause: error });
+  }
+}
