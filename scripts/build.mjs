@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureModules, ensureToolchain } from "./lib/ensure.mjs";
-import { nodeEntries, pageEntries, workerEntries } from "./lib/entries.mjs";
+import { extraEntries, nodeEntries, pageEntries, workerEntries } from "./lib/entries.mjs";
 import { withLock } from "./lib/lock.mjs";
 import { buildPreset } from "./lib/native.mjs";
 import { at, capture, die, filesBelow, helpFor, run, say } from "./lib/run.mjs";
@@ -106,13 +106,15 @@ async function bundle(esbuild, entries, options) {
 
 async function emitScripts(esbuild) {
   const browser = { minify: true, sourcemap: true };
-  await bundle(esbuild, pageEntries(), {
-    ...browser,
-    splitting: true,
-    chunkNames: "chunk-[hash]",
-    plugins: [gluePlugin({ inline: false })],
-    external: ["react", "vue", "svelte", "svelte/*", "onnxruntime-web", "onnxruntime-web/*", "@tensorflow/*"],
-  });
+  for (const entries of [pageEntries(), extraEntries()]) {
+    await bundle(esbuild, entries, {
+      ...browser,
+      splitting: true,
+      chunkNames: "chunk-[hash]",
+      plugins: [gluePlugin({ inline: false })],
+      external: ["react", "vue", "svelte", "svelte/*", "onnxruntime-web", "onnxruntime-web/*", "@tensorflow/*"],
+    });
+  }
   const glue = existsSync(at("dist/core.mjs"));
   if (glue) {
     await bundle(esbuild, workerEntries(), { ...browser, plugins: [gluePlugin({ inline: true })] });

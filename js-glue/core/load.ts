@@ -90,3 +90,20 @@ export function coreFactory(options: WasmOptions = {}): CreateCore {
     }
   };
 }
+
+/** The content cache's half of the core: packs items and names victims (src/cache/service.h). Each view is dead after the next call. */
+export interface ContentCore {
+  input(bytes: number): Uint8Array;
+  /** The output, or the number of an error. */
+  call(op: number): Uint8Array | number;
+  delete(): void;
+}
+
+export async function createContentCore(options: WasmOptions = {}): Promise<ContentCore> {
+  try {
+    const [module, { default: create }] = await Promise.all([compile(options), import("#core.mjs")]);
+    return await instantiate<ContentCore>(create as never, module, "Content");
+  } catch (error) {
+    throw wasmFailure(error);
+  }
+}

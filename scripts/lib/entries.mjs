@@ -15,6 +15,13 @@ const page = [
   ["svelte", "js-glue/bindings/svelte.ts"],
 ];
 
+/** Loaded by pages when they want more; with chunks of their own, so that the first load of a page stays in few files. */
+const extra = [
+  ["cache", "js-glue/cache/index.ts"],
+  ["crypto", "js-glue/crypto/index.ts"],
+  ["analytics", "js-glue/analytics/index.ts"],
+];
+
 /** Service Worker: no `import()` there, so everything lands in one file. */
 const worker = [["sw", "js-glue/worker/index.ts"]];
 
@@ -28,5 +35,6 @@ const present = (list) =>
   list.filter(([, source]) => existsSync(at(source))).map(([name, source]) => ({ name, source }));
 
 export const pageEntries = () => present(page);
+export const extraEntries = () => present(extra);
 export const workerEntries = () => present(worker);
 export const nodeEntries = () => present(node);

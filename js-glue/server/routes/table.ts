@@ -3,6 +3,7 @@
 import type { Server } from "../context.ts";
 import type { Route } from "../http/route.ts";
 import { authRoutes } from "./auth.ts";
+import { cacheRoutes } from "./cache.ts";
 import { deadLetterRoutes } from "./dead-letter.ts";
 import { deviceRoutes } from "./device.ts";
 import { eventRoutes } from "./events.ts";
@@ -19,6 +20,7 @@ export function allRoutes(server: Server): readonly Route[] {
     ...syncRoutes(server),
     ...deadLetterRoutes(server),
     ...authRoutes(server),
+    ...cacheRoutes(server),
     ...healthRoutes(server),
     ...operationRoutes(server),
     ...privacyRoutes(server),
