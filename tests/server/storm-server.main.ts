@@ -9,6 +9,7 @@ const server = await startStandalone({
   port: Number(port),
   freshKey: key === "",
   log: createLogger("error", 2),
+  ...(process.env["OAS_STORM_REDIS"] ? { redis: process.env["OAS_STORM_REDIS"] } : {}),
 });
 await server.sync.store.write(async (tx) => {
   await tx.connection.run("CREATE TABLE IF NOT EXISTS storm_effect (device text NOT NULL, n bigint NOT NULL)");

@@ -90,6 +90,32 @@ function database(): { readonly url: string; kill(): void; drop(): void } {
   };
 }
 
+/** Where asked for, a Redis of this run's own that dies as often as anything else. */
+class Redis {
+  readonly #port: string;
+  #child: ChildProcess | undefined;
+  kills = 0;
+  constructor(port: string) {
+    this.#port = port;
+    this.start();
+  }
+  start(): void {
+    this.#child = spawn("redis-server", ["--port", this.#port, "--bind", "127.0.0.1", "--save", ""], {
+      stdio: "ignore",
+    });
+  }
+  kill(): void {
+    this.#child?.kill("SIGKILL");
+    this.kills++;
+    setTimeout(() => this.start(), Math.random() * 500);
+  }
+  end(): void {
+    this.#child?.kill("SIGKILL");
+  }
+}
+const redisPort = process.env["OAS_STORM_REDIS"]?.split(":").at(-1);
+const redis = redisPort === undefined ? undefined : new Redis(redisPort);
+
 const data = database();
 const server = new ServerProcess(data.url, await freePort());
 const { url, key } = await server.start();
@@ -127,6 +153,7 @@ const recoveries: { readonly what: string; readonly ms: number }[] = [];
 await progress(0, 30_000);
 for (const [i, what] of plan.entries()) {
   await sleep(50 + Math.random() * 250);
+  if (redis && Math.random() < 0.3) redis.kill();
   if (what === "server") {
     await server.end("SIGKILL");
     await server.start();
@@ -171,6 +198,7 @@ for (const client of clients) {
   if (counts.applied !== times.size) twice += Math.abs(counts.applied - times.size);
 }
 await store.close();
+redis?.end();
 data.drop();
 const percentile = (what: string): number | null => {
   const sorted = recoveries
@@ -183,6 +211,7 @@ process.stdout.write(
   `${JSON.stringify({
     serverKills: Number(serverKills),
     databaseKills: Number(databaseKills),
+    redisKills: redis?.kills ?? 0,
     acked: acked(),
     effects: events,
     lost,
