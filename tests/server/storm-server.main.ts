@@ -3,11 +3,12 @@
 import { createLogger } from "../../js-glue/server/log.ts";
 import { startStandalone } from "../../js-glue/server/standalone.ts";
 
-const [db = "", port = "0", key = ""] = process.argv.slice(2);
+const [db = "", port = "0", key = "", restored = ""] = process.argv.slice(2);
 const server = await startStandalone({
   db,
   port: Number(port),
   freshKey: key === "",
+  restored: restored !== "",
   log: createLogger("error", 2),
   ...(process.env["OAS_STORM_REDIS"] ? { redis: process.env["OAS_STORM_REDIS"] } : {}),
 });
