@@ -9,6 +9,7 @@ import { HttpProblem } from "./http/problem.ts";
 import type { Metrics } from "./operations/metrics.ts";
 
 const BEAT_MS = 20_000;
+const SLICES = 40;
 /** A stream that does not take what it was sent for so long is closed. */
 const UNDRAINED_MS = 30_000;
 const STREAMS_PER_SUBJECT_MAX = 50;
@@ -19,6 +20,8 @@ const RETURNS_PER_SECOND = 300;
 interface Stream {
   readonly response: ServerResponse;
   readonly topic: string;
+  /** When in the round of heartbeats its turn is. */
+  readonly slice: number;
   /** When the credential ends; undefined = it does not. */
   readonly expiresAt: number | undefined;
   pending: boolean;
@@ -35,12 +38,14 @@ export class Streams {
   readonly #beat: NodeJS.Timeout;
   #bus: Bus | undefined;
   #count = 0;
+  #slice = 0;
   #sent = 0;
 
   constructor(metrics: Metrics, now: () => number) {
     this.#metrics = metrics;
     this.#now = now;
-    this.#beat = setInterval(() => this.#heartbeat(), BEAT_MS);
+    // A slice of the streams at a time: ten thousand writes at once would hold everybody up.
+    this.#beat = setInterval(() => this.#heartbeat(), BEAT_MS / SLICES);
     this.#beat.unref();
   }
 
@@ -60,7 +65,15 @@ export class Streams {
         retryAfterMs: 60_000,
       });
     return (response) => {
-      const stream: Stream = { response, topic, expiresAt, pending: false, blockedAt: undefined, warned: false };
+      const stream: Stream = {
+        response,
+        slice: this.#count % SLICES,
+        topic,
+        expiresAt,
+        pending: false,
+        blockedAt: undefined,
+        warned: false,
+      };
       const streams = this.#byTopic.get(topic) ?? new Set();
       this.#byTopic.set(topic, streams.add(stream));
       this.#metrics.streamConnections(++this.#count);
@@ -155,8 +168,10 @@ export class Streams {
 
   #heartbeat(): void {
     const now = this.#now();
+    this.#slice = (this.#slice + 1) % SLICES;
     for (const streams of this.#byTopic.values())
       for (const stream of [...streams]) {
+        if (stream.slice !== this.#slice) continue;
         const { response, expiresAt, blockedAt } = stream;
         if (
           (blockedAt !== undefined && now - blockedAt > UNDRAINED_MS) ||

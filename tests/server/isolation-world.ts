@@ -70,6 +70,8 @@ export class World {
       now: () => clock.now,
       releaseIntervalMs: 0,
       shedding: false,
+      // Sealing the audit log by the clock would look like a change.
+      cleanupIntervalMs: 0,
       rateEventsPerMinute: 0,
       rowSecurity,
       jwt: { jwks: { keys: [issuerKey] }, issuer: "https://issuer.example", audience: "sync" },

@@ -14,7 +14,7 @@ import { HttpProblem } from "../http/problem.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface Pressure {
-  /** 99th percentile over the last second. */
+  /** 90th percentile over the last second: one slow turn is no overload. */
   readonly loopDelayMs: number;
   readonly poolWaiting: number;
   readonly poolMax: number;
@@ -113,7 +113,7 @@ export class Load {
 
   #step(): void {
     const { waiting, max } = this.#options.pool();
-    const loopDelayMs = (this.#delay?.percentile(99) ?? 0) / 1e6;
+    const loopDelayMs = (this.#delay?.percentile(90) ?? 0) / 1e6;
     this.#delay?.reset();
     this.#level = nextLevel(this.#level, {
       loopDelayMs,

@@ -71,7 +71,7 @@ export class Metrics {
     this.#commitSeconds = seconds("store_commit_seconds", "Time of a writing transaction");
     this.#shed = counter("shed_total", "Requests turned away under load", ["lane"]);
     this.#level = gauge("load_level", "0 = everybody is served, 4 = nobody");
-    this.#loopDelay = gauge("event_loop_delay_seconds", "99th percentile over the last second");
+    this.#loopDelay = gauge("event_loop_delay_seconds", "90th percentile over the last second");
     this.#waiting = gauge("pool_waiting", "Callers waiting for a database connection");
     this.#connections = gauge("stream_connections", "Open event streams");
     this.#pokes = counter("pokes_total", "Hints sent to event streams", ["from"]);
