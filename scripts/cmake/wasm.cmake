@@ -5,6 +5,8 @@ foreach(name IN ITEMS columns_read column_layout value_kind lz4_read segment eve
 endforeach()
 
 # WebAssembly: `core` and `infer` for page and worker (both presets), and the Node programs (baseline preset only).
+# Where a merge spends its time: -Os makes it a third faster than -Oz, for 1.5 kB.
+set_source_files_properties(src/merge/json.cc src/merge/order.cc src/merge/value.cc PROPERTIES COMPILE_OPTIONS -Os)
 if(EXISTS "${PROJECT_SOURCE_DIR}/src/wasm/bindings.cc")
   oas_wasm_page(core "${PROJECT_SOURCE_DIR}/src/wasm/bindings.cc")
   target_link_libraries(core PRIVATE oas_engine)
@@ -23,6 +25,11 @@ if(NOT OAS_SIMD)
     oas_wasm_program(oas node ${tool_sources} ${wire_readers})
     target_link_libraries(oas PRIVATE oas_json oas_lz4)
     oas_link_simulator(oas)
+  endif()
+  if(EXISTS "${PROJECT_SOURCE_DIR}/tests/bench/cpp/merge_bench.cc")
+    oas_wasm_program(merge_bench node "${PROJECT_SOURCE_DIR}/tests/bench/cpp/merge_bench.cc")
+    target_link_libraries(merge_bench PRIVATE oas_merge)
+    set_target_properties(merge_bench PROPERTIES EXCLUDE_FROM_ALL ON)
   endif()
   if(golden_sources)
     # The same program twice: the vectors must come out the same in Node and in a browser.

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "merge/lcs.h"
+#include "merge/order.h"
 
 namespace oas::merge {
 namespace {
@@ -28,7 +29,7 @@ void by_key(const std::vector<Value>& base, const std::vector<Value>& next, Alig
   for (std::uint32_t i = 0; i < base.size(); ++i) {
     if (const Value* key = key_value(base[i], out.shape.key)) keys.push_back({key->hash(), i});
   }
-  std::sort(keys.begin(), keys.end());
+  order(keys);
   for (std::uint32_t j = 0; j < next.size(); ++j) {
     const Value* key = key_value(next[j], out.shape.key);
     if (key == nullptr) continue;
@@ -43,20 +44,20 @@ void by_key(const std::vector<Value>& base, const std::vector<Value>& next, Alig
 
 // Equal values get equal labels, others different ones.
 std::vector<std::uint32_t> labels_of(const std::vector<const Value*>& values) {
-  std::vector<Hashed> order;
-  order.reserve(values.size());
-  for (std::uint32_t i = 0; i < values.size(); ++i) order.push_back({values[i]->hash(), i});
-  std::sort(order.begin(), order.end());
+  std::vector<Hashed> hashes;
+  hashes.reserve(values.size());
+  for (std::uint32_t i = 0; i < values.size(); ++i) hashes.push_back({values[i]->hash(), i});
+  order(hashes);
   std::vector<std::uint32_t> labels(values.size());
-  for (std::size_t start = 0; start < order.size();) {
+  for (std::size_t start = 0; start < hashes.size();) {
     std::size_t end = start;
-    while (end < order.size() && order[end].hash == order[start].hash) ++end;
+    while (end < hashes.size() && hashes[end].hash == hashes[start].hash) ++end;
     for (std::size_t i = start; i < end; ++i) {
       // A label is the index of the first equal value; a hash shared by different values makes several labels.
-      labels[order[i].index] = order[i].index;
+      labels[hashes[i].index] = hashes[i].index;
       for (std::size_t j = start; j < i; ++j) {
-        if (*values[order[j].index] != *values[order[i].index]) continue;
-        labels[order[i].index] = labels[order[j].index];
+        if (*values[hashes[j].index] != *values[hashes[i].index]) continue;
+        labels[hashes[i].index] = labels[hashes[j].index];
         break;
       }
     }
@@ -84,16 +85,23 @@ void by_value(const std::vector<Value>& base, const std::vector<Value>& next, Al
   const auto next_labels = std::span(labels).subspan(base_at.size());
   for (const auto& [i, j] : longest_common(base_labels, next_labels)) pair_up(out, base_at[i], next_at[j]);
   // What is left over and equal has moved: the first of each to the first of each.
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> left;
+  struct Labelled {
+    std::uint32_t label;
+    std::uint32_t index;
+  };
+  std::vector<Labelled> left;
   for (std::uint32_t i = 0; i < base_at.size(); ++i) {
-    if (!out.taken[base_at[i]]) left.emplace_back(base_labels[i], base_at[i]);
+    if (!out.taken[base_at[i]]) left.push_back({base_labels[i], base_at[i]});
   }
-  std::sort(left.begin(), left.end());
+  order(left, [](const Labelled& a, const Labelled& b) {
+    return a.label != b.label ? a.label < b.label : a.index < b.index;
+  });
   for (std::uint32_t j = 0; j < next_at.size(); ++j) {
     if (out.base_of[next_at[j]] != kUnmatched) continue;
-    auto at = std::lower_bound(left.begin(), left.end(), std::pair(next_labels[j], 0U));
-    while (at != left.end() && at->first == next_labels[j] && out.taken[at->second]) ++at;
-    if (at != left.end() && at->first == next_labels[j]) pair_up(out, at->second, next_at[j]);
+    auto at = std::lower_bound(left.begin(), left.end(), next_labels[j],
+                               [](const Labelled& one, std::uint32_t label) { return one.label < label; });
+    while (at != left.end() && at->label == next_labels[j] && out.taken[at->index]) ++at;
+    if (at != left.end() && at->label == next_labels[j]) pair_up(out, at->index, next_at[j]);
   }
 }
 

@@ -1,7 +1,6 @@
 // Collects the operations of one change: consecutive dots, one cause.
 #pragma once
 
-#include <memory>
 #include <utility>
 
 #include "base/hash.h"
@@ -12,7 +11,7 @@ namespace oas::merge {
 class Changes {
  public:
   Changes(const Version& context, const Author& author)
-      : next_{author.epoch, author.first_n}, cause_(std::make_shared<const Cause>(Cause{author.hlc, context})) {}
+      : next_{author.epoch, author.first_n}, cause_(Cause{author.hlc, context}) {}
 
   void assign(const Path& path, Value value) { add(path, {.kind = OpKind::kAssign, .value = std::move(value)}); }
   void create(const Path& path, Value value) { add(path, {.kind = OpKind::kCreate, .value = std::move(value)}); }
@@ -37,7 +36,7 @@ class Changes {
   }
 
   Dot next_;
-  std::shared_ptr<const Cause> cause_;
+  CauseRef cause_;
   Delta delta_;
 };
 

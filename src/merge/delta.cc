@@ -1,11 +1,11 @@
 #include "merge/delta.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/hash.h"
 #include "merge/codec.h"
 #include "merge/limits.h"
+#include "merge/order.h"
 #include "merge/position.h"
 
 namespace oas::merge {
@@ -17,42 +17,38 @@ constexpr std::uint64_t kExplicitContext = 1;
 // Every step of every path once, numbered in path order; 0 is the document itself.
 class PathTable {
  public:
-  PathTable() : places_(1) {}
-
-  std::uint32_t add(const Path& path) {
-    std::uint32_t at = 0;
-    for (const Step& step : path) {
-      const auto [entry, fresh] = places_[at].children.try_emplace(step, static_cast<std::uint32_t>(places_.size()));
-      at = entry->second;
-      if (fresh) places_.emplace_back();
+  explicit PathTable(const std::vector<PlacedOp>& ops) : numbers_(ops.size(), 0) {
+    const auto by_path = [&ops](std::uint32_t a, std::uint32_t b) { return ops[a].path < ops[b].path; };
+    const Path* before = nullptr;
+    std::vector<std::uint32_t> way{0};  // the numbers of the places on the path at hand
+    for (const std::uint32_t i : order_of(ops.size(), by_path)) {
+      const Path& path = ops[i].path;
+      std::size_t shared = 0;
+      while (before != nullptr && shared < std::min(before->size(), path.size()) && (*before)[shared] == path[shared])
+        ++shared;
+      way.resize(shared + 1);
+      for (std::size_t at = shared; at < path.size(); ++at) {
+        ++count_;
+        // A parent is named by how far back it stands: one byte for siblings of a small object.
+        steps_.varint(count_ - way.back() - 1);
+        steps_.text(path[at]);
+        way.push_back(count_);
+      }
+      numbers_[i] = way.back();
+      before = &path;
     }
-    return at;
   }
-  void write(wire::Writer& out) {
-    out.varint(places_.size() - 1);
-    std::uint32_t next = 0;
-    places_[0].number = next++;
-    write_below(out, 0, next);
+  void write(wire::Writer& out) const {
+    out.varint(count_);
+    out.raw(bytes_);
   }
-  [[nodiscard]] std::uint32_t number(std::uint32_t place) const { return places_[place].number; }
+  [[nodiscard]] std::uint32_t number(std::size_t op) const { return numbers_[op]; }
 
  private:
-  struct Place {
-    std::map<std::string_view, std::uint32_t> children;  // views into the delta, which outlives the table
-    std::uint32_t number = 0;
-  };
-
-  void write_below(wire::Writer& out, std::uint32_t place, std::uint32_t& next) {
-    for (const auto& [step, child] : places_[place].children) {
-      places_[child].number = next++;
-      // A parent is named by how far back it stands: one byte for siblings of a small object.
-      out.varint(places_[child].number - places_[place].number - 1);
-      out.text(step);
-      write_below(out, child, next);
-    }
-  }
-
-  std::vector<Place> places_;
+  std::uint32_t count_ = 0;
+  std::vector<std::uint32_t> numbers_;
+  Bytes bytes_;
+  wire::Writer steps_{bytes_};
 };
 
 class EpochTable {
@@ -62,7 +58,7 @@ class EpochTable {
     for (const DotRun& run : version.runs()) add(run.epoch);
   }
   void write(wire::Writer& out) {
-    std::sort(epochs_.begin(), epochs_.end());
+    order(epochs_);
     epochs_.erase(std::unique(epochs_.begin(), epochs_.end()), epochs_.end());
     out.varint(epochs_.size());
     for (const Epoch epoch : epochs_) out.u64(epoch.value);
@@ -154,7 +150,7 @@ void write_op(wire::Writer& out, const Op& op, std::uint32_t path) {
   if (op.gives_value() || op.kind == OpKind::kAdd) write_value(out, op.value);
 }
 
-void write_ops(wire::Writer& out, const EpochTable& epochs, const PathTable& paths, const std::vector<Row>& rows) {
+void write_ops(wire::Writer& out, const EpochTable& epochs, const std::vector<Row>& rows) {
   std::uint64_t groups = 0;
   for (std::size_t at = 0; at < rows.size(); at += group_size(rows, at)) ++groups;
   out.varint(groups);
@@ -162,8 +158,7 @@ void write_ops(wire::Writer& out, const EpochTable& epochs, const PathTable& pat
   for (std::size_t at = 0; at < rows.size();) {
     const std::size_t count = group_size(rows, at);
     write_group(out, epochs, std::span(rows).subspan(at, count), expected);
-    for (const std::size_t end = at + count; at < end; ++at)
-      write_op(out, rows[at].placed->op, paths.number(rows[at].place));
+    for (const std::size_t end = at + count; at < end; ++at) write_op(out, rows[at].placed->op, rows[at].place);
   }
 }
 
@@ -275,7 +270,7 @@ class Decoder {
       const DotRun dots{of, first, first + members - 1};
       // Nobody has seen what he is about to write.
       if (context.contains({of, dots.first}) || context.last_of(of) >= dots.first) return malformed();
-      const auto cause = std::make_shared<const Cause>(Cause{hlc, context});
+      const CauseRef cause(Cause{hlc, context});
       for (std::uint64_t n = dots.first; n <= dots.last; ++n) {
         OAS_TRY(PlacedOp placed, op({of, n}, cause));
         ops.push_back(std::move(placed));
@@ -287,7 +282,7 @@ class Decoder {
     return {};
   }
 
-  Result<PlacedOp> op(const Dot& dot, const std::shared_ptr<const Cause>& cause) {
+  Result<PlacedOp> op(const Dot& dot, const CauseRef& cause) {
     OAS_TRY(const std::uint64_t word, in_.varint());
     if ((word & 7) >= kOpKinds || (word >> 3) >= paths_.size()) return malformed();
     PlacedOp placed{.path = paths_[static_cast<std::size_t>(word >> 3)], .op = {}};
@@ -341,23 +336,23 @@ class Decoder {
 
 void write_delta(wire::Writer& out, const Delta& delta) {
   EpochTable epochs;
-  PathTable paths;
+  const PathTable paths(delta.ops);
   std::vector<Row> rows;
   rows.reserve(delta.ops.size());
   const Cause* known = nullptr;
   for (const PlacedOp& placed : delta.ops) {
-    rows.push_back({&placed, paths.add(placed.path)});
+    rows.push_back({&placed, paths.number(rows.size())});
     epochs.add(placed.op.dot.epoch);
     if (placed.op.cause.get() != known) epochs.add(placed.op.cause->context);
     known = placed.op.cause.get();
   }
   for (const StampRun& run : delta.stamps) epochs.add(run.dots.epoch);
   epochs.add(delta.voids);
-  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.placed->op.dot < b.placed->op.dot; });
+  order(rows, [](const Row& a, const Row& b) { return a.placed->op.dot < b.placed->op.dot; });
   out.u8(kDeltaVersion);
   epochs.write(out);
   paths.write(out);
-  write_ops(out, epochs, paths, rows);
+  write_ops(out, epochs, rows);
   write_stamps(out, epochs, delta.stamps);
   write_version(out, epochs, delta.voids);
 }
@@ -398,7 +393,7 @@ Result<State> decode_state(ByteView bytes) {
   OAS_TRY(const std::uint64_t cut, in.varint());
   OAS_TRY(const std::uint8_t flag, in.u8());
   if (flag > 1) return fail(ErrorCode::kMalformed, in.offset());
-  std::optional<Value> snapshot;
+  MaybeValue snapshot;
   if (flag == 1) {
     OAS_TRY(snapshot, read_value(in));
   }

@@ -7,6 +7,7 @@
 #include "merge/changes.h"
 #include "merge/lcs.h"
 #include "merge/limits.h"
+#include "merge/order.h"
 #include "merge/position.h"
 
 namespace oas::merge {
@@ -16,7 +17,7 @@ class Differ {
  public:
   Differ(const Version& context, const Author& author) : out_(context, author) {}
 
-  void root(const Basis& base, const std::optional<Value>& next, const Rules& rules) {
+  void root(const Basis& base, const MaybeValue& next, const Rules& rules) {
     if (!base.value && next) return out_.create(path_, *next);
     if (base.value && !next) return out_.remove(path_);
     if (base.value) value(*base.value, *next, Scope(rules));
@@ -72,7 +73,8 @@ class Differ {
   void list(const Value& base, const Value& next, const Scope& scope) {
     const std::string_view key = scope.list_key();
     const auto& items = next.items();
-    const std::vector<Identity> ids = identities_of(base, key);
+    std::vector<Identity> spare;
+    const std::vector<Identity>& ids = identities_of(base, key, spare);
     const Alignment alignment = align(base.items(), items, key);
     for (std::size_t i = 0; i < ids.size(); ++i) {
       if (!alignment.taken[i]) at(ids[i].id, [&] { out_.remove(path_); });
@@ -142,8 +144,9 @@ class Differ {
         : shape_(shape), by_dot_(scope.type() == Type::kList && !scope.declared_keyed()) {
       scalars_ = scope.type() == Type::kSet || (shape.kind == ListKind::kSet && shape_of(next).kind == ListKind::kSet);
       used_.reserve(ids.size());
+      own_.reserve(next.size());
       for (const Identity& identity : ids) used_.push_back(identity.id);
-      std::sort(used_.begin(), used_.end());
+      order(used_);
     }
     Step of(const Value& item, const Dot& dot) {
       if (by_dot_ || OAS_MUTANT(kMergeSetAppends)) return dot_step(dot);
@@ -164,13 +167,15 @@ class Differ {
     bool take(const Step& step) {
       const auto at = std::lower_bound(used_.begin(), used_.end(), step);
       if (at != used_.end() && *at == step) return false;
-      used_.insert(at, step);
+      const auto where = at - used_.begin();
+      used_.insert(used_.begin() + where, own_.emplace_back(step));
       return true;
     }
     ListShape shape_;
     bool by_dot_ = false;
     bool scalars_ = false;
-    std::vector<Step> used_;
+    std::vector<std::string_view> used_;  // of the base and of own_
+    std::vector<Step> own_;  // never grows beyond what was reserved, so its texts stay where they are
   };
 
   Changes out_;
@@ -179,7 +184,7 @@ class Differ {
 
 }  // namespace
 
-Delta put(const Basis& base, const std::optional<Value>& next, const Rules& rules, const Author& author) {
+Delta put(const Basis& base, const MaybeValue& next, const Rules& rules, const Author& author) {
   Differ differ(base.version, author);
   differ.root(base, next, rules);
   return differ.take();

@@ -18,6 +18,6 @@ struct Author {
 
 // Operations from `base` (its version is their causal context) to `next`; nothing for equal values.
 // Laws: show(join(put(b, n))) = n; put(b, b) is empty. O(size) plus the alignment of the arrays that differ (align.h).
-[[nodiscard]] Delta put(const Basis& base, const std::optional<Value>& next, const Rules& rules, const Author& author);
+[[nodiscard]] Delta put(const Basis& base, const MaybeValue& next, const Rules& rules, const Author& author);
 
 }  // namespace oas::merge

@@ -14,7 +14,7 @@ namespace oas::merge {
 namespace {
 
 // The value at `path`, or null.
-const Value* find(const std::optional<Value>& root, const Path& path) {
+const Value* find(const MaybeValue& root, const Path& path) {
   const Value* at = root ? &*root : nullptr;
   for (const Step& step : path) {
     if (at == nullptr) return nullptr;
@@ -23,7 +23,8 @@ const Value* find(const std::optional<Value>& root, const Path& path) {
       continue;
     }
     if (!at->is_array()) return nullptr;
-    const std::vector<Identity> ids = identities_of(*at);
+    std::vector<Identity> spare;
+    const std::vector<Identity>& ids = identities_of(*at, {}, spare);
     const auto one = std::find_if(ids.begin(), ids.end(), [&](const Identity& id) { return id.id == step; });
     at = one == ids.end() ? nullptr : &at->items()[static_cast<std::size_t>(one - ids.begin())];
   }
@@ -79,14 +80,15 @@ std::string Document::position_of(const Path& path) const {
   Path parent = path;
   parent.pop_back();
   if (const Value* list = find(state_.snapshot(), parent); list != nullptr && list->is_array()) {
-    for (const Identity& identity : identities_of(*list)) {
+    std::vector<Identity> spare;
+    for (const Identity& identity : identities_of(*list, {}, spare)) {
       if (identity.id == path.back()) return identity.pos;
     }
   }
   return literal_position(0, 1);
 }
 
-Result<Delta> Document::resolve(const Shown& shown, std::string_view record_id, const std::optional<Value>& value,
+Result<Delta> Document::resolve(const Shown& shown, std::string_view record_id, const MaybeValue& value,
                                 const Author& author) const {
   const auto record =
       std::find_if(shown.records.begin(), shown.records.end(), [&](const Record& one) { return one.id == record_id; });

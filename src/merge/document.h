@@ -30,7 +30,7 @@ class Document {
  public:
   Document() = default;
   // A document that starts as `snapshot` on every replica, at change number `cut` of the server's order.
-  explicit Document(std::optional<Value> snapshot, std::uint64_t cut = 0) : state_(std::move(snapshot), cut) {}
+  explicit Document(MaybeValue snapshot, std::uint64_t cut = 0) : state_(std::move(snapshot), cut) {}
 
   // `state` as bytes() gave it. Errors: as decode_state. O(size).
   static Result<Document> open(ByteView state);
@@ -62,7 +62,7 @@ class Document {
 
   // The delta that settles a conflict: `value` (nothing: deleted) takes the record's place and covers all its siblings; for
   // kind `order` the value is a sibling's position. Errors: kMalformed when no such record is shown.
-  [[nodiscard]] Result<Delta> resolve(const Shown& shown, std::string_view record_id, const std::optional<Value>& value,
+  [[nodiscard]] Result<Delta> resolve(const Shown& shown, std::string_view record_id, const MaybeValue& value,
                                       const Author& author) const;
 
  private:

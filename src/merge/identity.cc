@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/sim_points.h"
+#include "merge/order.h"
 #include "merge/path.h"
 #include "merge/position.h"
 
@@ -14,7 +15,7 @@ constexpr std::array<std::string_view, 4> kKeyNames{"id", "_id", "uuid", "key"};
 
 bool all_distinct(std::vector<const Value*> values) {
   const auto by_hash = [](const Value* a, const Value* b) { return a->hash() < b->hash(); };
-  std::sort(values.begin(), values.end(), by_hash);
+  order(values, by_hash);
   // Two different scalars with one hash count as equal here; the array is then merely a sequence.
   return std::adjacent_find(values.begin(), values.end(),
                             [](const Value* a, const Value* b) { return a->hash() == b->hash(); }) == values.end();
@@ -72,21 +73,33 @@ std::vector<Identity> derive_identities(const std::vector<Value>& items, std::st
     for (std::size_t i = 0; i < items.size(); ++i) out[i].id = scalar_step(items[i]);
     return out;
   }
-  std::vector<std::pair<std::uint64_t, std::size_t>> order;
-  order.reserve(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) order.emplace_back(items[i].hash(), i);
-  std::sort(order.begin(), order.end());
+  struct Hashed {
+    std::uint64_t hash;
+    std::uint32_t index;
+  };
+  std::vector<Hashed> hashes;
+  hashes.reserve(items.size());
+  for (std::uint32_t i = 0; i < items.size(); ++i) hashes.push_back({items[i].hash(), i});
+  order(hashes,
+        [](const Hashed& x, const Hashed& y) { return x.hash != y.hash ? x.hash < y.hash : x.index < y.index; });
   std::uint64_t occurrence = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    occurrence = i > 0 && order[i].first == order[i - 1].first ? occurrence + 1 : 0;
-    out[order[i].second].id = content_step(order[i].first, occurrence);
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    occurrence = i > 0 && hashes[i].hash == hashes[i - 1].hash ? occurrence + 1 : 0;
+    out[hashes[i].index].id = content_step(hashes[i].hash, occurrence);
   }
   return out;
 }
 
-std::vector<Identity> identities_of(const Value& array, std::string_view declared_key) {
+const std::vector<Identity>& identities_of(const Value& array, std::string_view declared_key,
+                                           std::vector<Identity>& spare) {
   if (!array.identities().empty()) return array.identities();
-  return derive_identities(array.items(), declared_key);
+  if (!declared_key.empty()) {
+    spare = derive_identities(array.items(), declared_key);
+    return spare;
+  }
+  auto& derived = array.derived_identities();
+  if (derived.size() != array.items().size()) derived = derive_identities(array.items());
+  return derived;
 }
 
 }  // namespace oas::merge

@@ -28,8 +28,10 @@ struct ListShape {
 [[nodiscard]] std::vector<Identity> derive_identities(const std::vector<Value>& items,
                                                       std::string_view declared_key = {});
 
-// Explicit identities where the array has them, derived ones otherwise.
-[[nodiscard]] std::vector<Identity> identities_of(const Value& array, std::string_view declared_key = {});
+// Explicit identities where the array has them, derived ones otherwise. Those without a declared key are derived once for
+// each array; with one they come in `spare`.
+[[nodiscard]] const std::vector<Identity>& identities_of(const Value& array, std::string_view declared_key,
+                                                         std::vector<Identity>& spare);
 
 // The key scalar of an element under `key`, or null.
 [[nodiscard]] const Value* key_value(const Value& element, std::string_view key);

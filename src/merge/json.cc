@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "merge/limits.h"
+#include "merge/order.h"
 
 namespace oas::merge {
 namespace {
@@ -76,6 +77,7 @@ class Parser {
     if (depth >= kDepthMax) return error(ErrorCode::kTooDeep);
     ++at_;
     std::vector<Member> members;
+    members.reserve(8);
     skip_space();
     if (accept('}')) return Value::object({});
     for (;;) {
@@ -91,7 +93,14 @@ class Parser {
       if (!accept(',')) return error();
     }
     const auto by_key = [](const Member& a, const Member& b) { return a.key < b.key; };
-    if (!std::is_sorted(members.begin(), members.end(), by_key)) std::sort(members.begin(), members.end(), by_key);
+    if (!std::is_sorted(members.begin(), members.end(), by_key)) {
+      std::vector<Member> sorted;
+      sorted.reserve(members.size());
+      for (const std::uint32_t i :
+           order_of(members.size(), [&](std::uint32_t a, std::uint32_t b) { return by_key(members[a], members[b]); }))
+        sorted.push_back(std::move(members[i]));
+      members = std::move(sorted);
+    }
     const auto same_key = [](const Member& a, const Member& b) { return a.key == b.key; };
     if (std::adjacent_find(members.begin(), members.end(), same_key) != members.end()) return error();
     return Value::object(std::move(members));

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "merge/clock.h"
@@ -30,12 +30,39 @@ struct Cause {
   friend bool operator==(const Cause&, const Cause&) = default;
 };
 
+// Shared by the operations of one change; counted like a value (value.h), not atomically.
+class CauseRef {
+ public:
+  CauseRef() = default;
+  explicit CauseRef(Cause cause);
+  CauseRef(const CauseRef& other) noexcept;
+  CauseRef(CauseRef&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
+  CauseRef& operator=(CauseRef other) noexcept {
+    std::swap(shared_, other.shared_);
+    return *this;
+  }
+  ~CauseRef();
+
+  const Cause& operator*() const { return shared_->cause; }
+  const Cause* operator->() const { return &shared_->cause; }
+  [[nodiscard]] const Cause* get() const { return shared_ == nullptr ? nullptr : &shared_->cause; }
+  // The same change, not merely an equal one.
+  friend bool operator==(const CauseRef& a, const CauseRef& b) { return a.shared_ == b.shared_; }
+
+ private:
+  struct Shared {
+    Cause cause;
+    std::uint32_t references = 1;
+  };
+  Shared* shared_ = nullptr;
+};
+
 struct Op {
   Dot dot;
   OpKind kind = OpKind::kAssign;
   Value value;      // kAssign, kCreate, kInsert: the value; kAdd: an integer
   std::string pos;  // kInsert, kMove
-  std::shared_ptr<const Cause> cause;
+  CauseRef cause;
 
   [[nodiscard]] bool gives_value() const { return kind <= OpKind::kInsert; }
   [[nodiscard]] bool creates() const { return kind == OpKind::kCreate || kind == OpKind::kInsert; }

@@ -39,10 +39,10 @@ std::optional<std::size_t> index_of(std::string_view part, std::size_t size) {
 enum class Edit : std::uint8_t { kSet, kDelete, kInsert };
 
 // `at` with the edit done below it; nothing when the pointer leads nowhere.
-std::optional<Value> edited(const Value& at, std::string_view pointer, Edit edit, const Value& value);
+MaybeValue edited(const Value& at, std::string_view pointer, Edit edit, const Value& value);
 
-std::optional<Value> edited_object(const Value& at, const std::string& key, std::string_view rest, Edit edit,
-                                   const Value& value) {
+MaybeValue edited_object(const Value& at, const std::string& key, std::string_view rest, Edit edit,
+                         const Value& value) {
   std::vector<Member> members = at.members();
   const auto member = std::lower_bound(members.begin(), members.end(), key,
                                        [](const Member& one, const std::string& wanted) { return one.key < wanted; });
@@ -62,8 +62,7 @@ std::optional<Value> edited_object(const Value& at, const std::string& key, std:
   return Value::object(std::move(members));
 }
 
-std::optional<Value> edited_array(const Value& at, std::string_view part, std::string_view rest, Edit edit,
-                                  const Value& value) {
+MaybeValue edited_array(const Value& at, std::string_view part, std::string_view rest, Edit edit, const Value& value) {
   std::vector<Value> items = at.items();
   const auto index = index_of(part, items.size());
   if (!index) return std::nullopt;
@@ -84,8 +83,8 @@ std::optional<Value> edited_array(const Value& at, std::string_view part, std::s
   return Value::array(std::move(items));
 }
 
-std::optional<Value> edited(const Value& at, std::string_view pointer, Edit edit, const Value& value) {
-  if (pointer.empty()) return edit == Edit::kSet ? std::optional(value) : std::nullopt;
+MaybeValue edited(const Value& at, std::string_view pointer, Edit edit, const Value& value) {
+  if (pointer.empty()) return edit == Edit::kSet ? MaybeValue(value) : MaybeValue();
   const auto part = take_part(pointer);
   if (!part) return std::nullopt;
   if (at.is_object()) return edited_object(at, *part, pointer, edit, value);
@@ -113,7 +112,8 @@ std::optional<Spot> spot_of(const Value& root, std::string_view pointer, const R
       if (!spot.value->is_array()) return std::nullopt;
       const auto index = index_of(*part, spot.value->items().size());
       if (!index || *index == spot.value->items().size()) return std::nullopt;
-      spot.path.push_back(identities_of(*spot.value, scope.list_key())[*index].id);
+      std::vector<Identity> spare;
+      spot.path.push_back(identities_of(*spot.value, scope.list_key(), spare)[*index].id);
       spot.value = &spot.value->items()[*index];
     }
     scope = scope.below(spot.path.back());
@@ -178,7 +178,7 @@ class Patch {
   bool change(std::string_view pointer, Edit edit, const Value& value) {
     if (pointer.empty()) {
       if (edit == Edit::kInsert) return false;
-      next_ = edit == Edit::kSet ? std::optional(value) : std::nullopt;
+      next_ = edit == Edit::kSet ? MaybeValue(value) : MaybeValue();
       return true;
     }
     auto next = next_ ? edited(*next_, pointer, edit, value) : std::nullopt;
@@ -195,7 +195,7 @@ class Patch {
   const Basis& base_;
   const Rules& rules_;
   const Author& author_;
-  std::optional<Value> next_;
+  MaybeValue next_;
   std::vector<Typed> typed_;
 };
 

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "merge/codec.h"
 #include "merge/json.h"
+#include "merge/order.h"
 
 namespace oas::merge {
 namespace {
@@ -62,9 +63,12 @@ std::string_view name_of(ConflictClass cls) { return named(kClasses, cls); }
 
 void seal(Record& record) {
   auto& siblings = record.siblings;
-  std::sort(siblings.begin(), siblings.end(), [](const Sibling& a, const Sibling& b) { return a.dot < b.dot; });
-  const auto same = [](const Sibling& a, const Sibling& b) { return a.dot == b.dot; };
-  siblings.erase(std::unique(siblings.begin(), siblings.end(), same), siblings.end());
+  std::vector<Sibling> sorted;
+  for (const std::uint32_t i :
+       order_of(siblings.size(), [&](std::uint32_t a, std::uint32_t b) { return siblings[a].dot < siblings[b].dot; })) {
+    if (sorted.empty() || sorted.back().dot != siblings[i].dot) sorted.push_back(std::move(siblings[i]));
+  }
+  siblings = std::move(sorted);
   Bytes bytes;
   wire::Writer out(bytes);
   for (const Step& step : record.path) out.text(step);

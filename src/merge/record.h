@@ -50,7 +50,7 @@ enum class Rule : std::uint8_t {
 };
 
 struct Sibling {
-  std::optional<Value> value;  // nothing: this side deleted
+  MaybeValue value;  // nothing: this side deleted
   Dot dot;
   Hlc hlc;
   Stamp stamp;
@@ -63,9 +63,9 @@ struct Record {
   ConflictKind kind = ConflictKind::kScalar;
   ConflictClass cls = ConflictClass::kLossy;
   Rule rule = Rule::kLww;
-  std::optional<Value> base;  // the last agreed value
+  MaybeValue base;  // the last agreed value
   std::vector<Sibling> siblings;  // by dot
-  std::optional<Value> winner;  // what is visible; nothing: deleted
+  MaybeValue winner;  // what is visible; nothing: deleted
   std::string policy;  // the pattern that chose, "" for the default
   Hlc at;  // greatest effective clock among the siblings
   std::uint64_t margin_ms = 0;  // how much later the winner of a last-writer decision was

@@ -6,6 +6,7 @@
 #include "base/sim_points.h"
 #include "merge/compare.h"
 #include "merge/limits.h"
+#include "merge/order.h"
 #include "merge/tokens.h"
 
 namespace oas::merge {
@@ -59,12 +60,11 @@ std::optional<Decision> by_tokens(const Contest& contest) {
   }
   if (atomic >= 2) return std::nullopt;
   // The order of folding must not depend on clocks, which a stamp may still change.
-  std::vector<const Write*> order = contest.siblings;
-  std::sort(order.begin(), order.end(),
-            [](const Write* a, const Write* b) { return canonical_less(*a->value, *b->value); });
-  std::string merged(order.front()->value->text());
-  for (std::size_t i = 1; i < order.size(); ++i) {
-    auto next = merge_tokens(contest.base->text(), merged, order[i]->value->text());
+  std::vector<const Write*> list = contest.siblings;
+  order(list, [](const Write* a, const Write* b) { return canonical_less(*a->value, *b->value); });
+  std::string merged(list.front()->value->text());
+  for (std::size_t i = 1; i < list.size(); ++i) {
+    auto next = merge_tokens(contest.base->text(), merged, list[i]->value->text());
     if (!next) return std::nullopt;
     merged = std::move(*next);
   }
@@ -100,10 +100,10 @@ Decision by_function(const Contest& contest, const Policy& policy, const std::ve
   const auto named = std::find_if(functions.begin(), functions.end(),
                                   [&](const NamedFunction& one) { return one.name == policy.function; });
   if (named == functions.end()) return manual(contest, ConflictClass::kFailed);
-  std::vector<const Write*> order = contest.siblings;
-  std::sort(order.begin(), order.end(), [](const Write* a, const Write* b) { return a->op->dot < b->op->dot; });
-  FunctionCall call{.base = contest.base ? &*contest.base : nullptr, .siblings = {}};
-  for (const Write* write : order) call.siblings.push_back(&*write->value);
+  std::vector<const Write*> list = contest.siblings;
+  order(list, [](const Write* a, const Write* b) { return a->op->dot < b->op->dot; });
+  FunctionCall call{.base = contest.base, .siblings = {}};
+  for (const Write* write : list) call.siblings.push_back(write->value);
   auto answer = named->call(call);
   if (!answer) return manual(contest, ConflictClass::kFailed);
   return {.value = std::move(*answer), .rule = Rule::kFunction};

@@ -20,7 +20,7 @@ struct FunctionCall {
   std::uint32_t steps_left = 100'000;
 };
 // Returns nothing when it cannot decide; the place is then `manual`. Must depend on the call alone.
-using MergeFunction = std::optional<Value> (*)(FunctionCall& call);
+using MergeFunction = MaybeValue (*)(FunctionCall& call);
 
 struct NamedFunction {
   std::string_view name;
@@ -30,12 +30,12 @@ struct NamedFunction {
 struct Contest {
   std::string_view step;  // the last step of the path, empty at the root
   std::string_view parent;  // the step above it
-  std::optional<Value> base;
+  const Value* base = nullptr;
   std::vector<const Write*> siblings;  // at least two, all with values, pairwise different, in `before` order
 };
 
 struct Decision {
-  std::optional<Value> value;
+  MaybeValue value;
   const Write* winner = nullptr;  // null: a new value, or the last agreed one
   Rule rule = Rule::kLww;
   ConflictClass cls = ConflictClass::kLossy;

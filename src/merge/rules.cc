@@ -1,7 +1,6 @@
 #include "merge/rules.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 
 #include "base/hash.h"
@@ -11,12 +10,21 @@
 namespace oas::merge {
 
 struct Rules::Entry {
-  std::map<std::string, std::shared_ptr<Entry>, std::less<>> children;  // "*" matches every step
+  std::vector<std::shared_ptr<Entry>> children;  // the part "*" matches every step
+  std::string part;
   std::optional<Policy> policy;  // complete: what is inherited was filled in when the tree was built
   Type type = Type::kAuto;
   std::string list_key;
   std::string pattern;
   std::string words;
+
+  // A schema has a handful of patterns at one place.
+  [[nodiscard]] Entry* child(std::string_view wanted) const {
+    for (const auto& one : children) {
+      if (one->part == wanted) return one.get();
+    }
+    return nullptr;
+  }
 };
 
 namespace {
@@ -140,9 +148,12 @@ Result<Rules> Rules::parse(const Value& schema) {
     if (!well_formed || !member.value.is_string()) return fail(ErrorCode::kUnsupportedValue, i);
     Entry* entry = rules.root_.get();
     for (const std::string& part : parts_of(member.key)) {
-      auto& child = entry->children[part];
-      if (!child) child = std::make_shared<Entry>();
-      entry = child.get();
+      Entry* child = entry->child(part);
+      if (child == nullptr) {
+        child = entry->children.emplace_back(std::make_shared<Entry>()).get();
+        child->part = part;
+      }
+      entry = child;
     }
     entry->pattern = member.key;
     if (!apply(member.value.text(), *entry)) return fail(ErrorCode::kUnsupportedValue, i);
@@ -159,7 +170,7 @@ Result<Rules> Rules::parse(const Value& schema) {
       policy.source = entry.pattern.empty() ? "/" : entry.pattern;
       entry.policy = policy;
     }
-    for (auto& [part, child] : entry.children) self(self, *child, policy);
+    for (const auto& child : entry.children) self(self, *child, policy);
   };
   complete(complete, *rules.root_, kDefaultPolicy);
   return rules;
@@ -178,11 +189,9 @@ Scope Scope::below(std::string_view step) const {
   const std::string part = pointer_part(step);
   // A literal part beats `*` at the first place where two patterns differ, so the order of the parents comes first.
   for (const Rules::Entry* entry : entries_) {
-    if (const auto at = entry->children.find(part); at != entry->children.end())
-      scope.entries_.push_back(at->second.get());
+    if (const Rules::Entry* child = entry->child(part)) scope.entries_.push_back(child);
     if (part == "*") continue;
-    if (const auto at = entry->children.find("*"); at != entry->children.end())
-      scope.entries_.push_back(at->second.get());
+    if (const Rules::Entry* child = entry->child("*")) scope.entries_.push_back(child);
   }
   scope.settle();
   return scope;

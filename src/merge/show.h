@@ -13,7 +13,7 @@ namespace oas::merge {
 
 // What a writer looks at while he edits, and the context of the change he then makes. A device keeps it with the edit.
 struct Basis {
-  std::optional<Value> value;  // nothing: the document does not exist
+  MaybeValue value;  // nothing: the document does not exist
   Version version;             // what was seen
 };
 

@@ -36,7 +36,7 @@ Node& Node::child_or_new(std::string_view step) {
   return *at->second;
 }
 
-State::State(std::optional<Value> snapshot, std::uint64_t cut) : snapshot_(std::move(snapshot)) { version_.seen = cut; }
+State::State(MaybeValue snapshot, std::uint64_t cut) : snapshot_(std::move(snapshot)) { version_.seen = cut; }
 
 void State::insert(const Path& path, Op op) {
   if (voids_.contains(op.dot)) return;
@@ -151,7 +151,7 @@ State State::until(std::uint64_t cut) const {
   return out;
 }
 
-void State::fold(std::uint64_t cut, std::optional<Value> snapshot) {
+void State::fold(std::uint64_t cut, MaybeValue snapshot) {
   const auto below = [&](const Op& op) {
     const std::uint64_t change = stamp_of(op.dot).change;
     return change != 0 && change <= cut;

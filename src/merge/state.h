@@ -29,7 +29,7 @@ class State {
  public:
   State() = default;
   // `snapshot`: what every replica starts from; nothing when the document does not exist yet.
-  explicit State(std::optional<Value> snapshot, std::uint64_t cut = 0);
+  explicit State(MaybeValue snapshot, std::uint64_t cut = 0);
 
   // Errors: kLimit when the document would hold more than kOperationsMax operations; nothing is applied then.
   // An operation that the delta or this state stamps at or below the cut is in the snapshot already, and is skipped.
@@ -45,12 +45,12 @@ class State {
   // This state as it was at change number `cut`.
   [[nodiscard]] State until(std::uint64_t cut) const;
   // Drops what is stamped at or below `cut`; `snapshot` is what that showed. Precondition: foldable(cut) == cut.
-  void fold(std::uint64_t cut, std::optional<Value> snapshot);
+  void fold(std::uint64_t cut, MaybeValue snapshot);
 
   // Everything this state has and `version` lacks. Stamps and voids are always complete: they are small and idempotent.
   [[nodiscard]] Delta since(const Version& version) const;
 
-  [[nodiscard]] const std::optional<Value>& snapshot() const { return snapshot_; }
+  [[nodiscard]] const MaybeValue& snapshot() const { return snapshot_; }
   [[nodiscard]] const Node& root() const { return root_; }
   // Every dot that is here, void, or below the cut.
   [[nodiscard]] const Version& version() const { return version_; }
@@ -81,7 +81,7 @@ class State {
   void add_stamp(const StampRun& run);
   void add_voids(const Version& voids);
 
-  std::optional<Value> snapshot_;
+  MaybeValue snapshot_;
   Node root_;
   Version version_;
   Version voids_;

@@ -9,11 +9,9 @@
 namespace oas::merge {
 namespace {
 
-Epoch epoch_of(const std::optional<Value>& side) {
-  return {side ? hash_mix(0x73696465ULL, side->hash()) : hash64({}, 1)};
-}
+Epoch epoch_of(const MaybeValue& side) { return {side ? hash_mix(0x73696465ULL, side->hash()) : hash64({}, 1)}; }
 
-Delta edit(const std::optional<Value>& base, const std::optional<Value>& side, const Rules& rules, bool later) {
+Delta edit(const MaybeValue& base, const MaybeValue& side, const Rules& rules, bool later) {
   return put({base, {}}, side, rules, {.epoch = epoch_of(side), .first_n = 1, .hlc = hlc_at({later ? 2 : 1})});
 }
 
@@ -26,8 +24,8 @@ void stamp(Delta& delta, std::uint64_t change) {
 
 }  // namespace
 
-Result<ThreeWay> merge_three_way(const std::optional<Value>& base, const std::optional<Value>& ours,
-                                 const std::optional<Value>& theirs, const ThreeWayOptions& options) {
+Result<ThreeWay> merge_three_way(const MaybeValue& base, const MaybeValue& ours, const MaybeValue& theirs,
+                                 const ThreeWayOptions& options) {
   Delta mine = edit(base, ours, options.rules, options.later == 1);
   Delta other = edit(base, theirs, options.rules, options.later == 2);
   if (options.first_at_server != 0) {

@@ -29,7 +29,7 @@ struct ThreeWay {
 
 // Nothing as a side means: deleted there; nothing as base: created on both. Errors: those of decoding, never for valid
 // values. O(size).
-[[nodiscard]] Result<ThreeWay> merge_three_way(const std::optional<Value>& base, const std::optional<Value>& ours,
-                                               const std::optional<Value>& theirs, const ThreeWayOptions& options);
+[[nodiscard]] Result<ThreeWay> merge_three_way(const MaybeValue& base, const MaybeValue& ours, const MaybeValue& theirs,
+                                               const ThreeWayOptions& options);
 
 }  // namespace oas::merge

@@ -1,12 +1,12 @@
 #include "merge/tokens.h"
 
 #include <algorithm>
-#include <map>
 #include <vector>
 
 #include "base/sim_points.h"
 #include "merge/lcs.h"
 #include "merge/limits.h"
+#include "merge/order.h"
 
 namespace oas::merge {
 namespace {
@@ -40,21 +40,22 @@ struct Edit {
   friend bool operator==(const Edit&, const Edit&) = default;
 };
 
-using Labels = std::map<std::string_view, std::uint32_t>;
-
-std::vector<std::uint32_t> label(const std::vector<std::string_view>& tokens, Labels& labels) {
+// Equal tokens get equal numbers.
+std::vector<std::uint32_t> label(const std::vector<std::string_view>& tokens,
+                                 const std::vector<std::string_view>& known) {
   std::vector<std::uint32_t> out;
   out.reserve(tokens.size());
-  for (const std::string_view token : tokens) {
-    out.push_back(labels.try_emplace(token, static_cast<std::uint32_t>(labels.size())).first->second);
-  }
+  for (const std::string_view token : tokens)
+    out.push_back(static_cast<std::uint32_t>(std::lower_bound(known.begin(), known.end(), token) - known.begin()));
   return out;
 }
 
 std::vector<Edit> edits_between(const std::vector<std::string_view>& base, const std::vector<std::string_view>& next) {
-  Labels labels;
-  const auto base_labels = label(base, labels);
-  const auto next_labels = label(next, labels);
+  std::vector<std::string_view> known = base;
+  known.insert(known.end(), next.begin(), next.end());
+  order(known);
+  const auto base_labels = label(base, known);
+  const auto next_labels = label(next, known);
   auto pairs = longest_common(base_labels, next_labels);
   pairs.emplace_back(static_cast<std::uint32_t>(base.size()), static_cast<std::uint32_t>(next.size()));
   std::vector<Edit> edits;
@@ -97,12 +98,15 @@ std::optional<std::string> merge_tokens(std::string_view base, std::string_view 
     if (std::any_of(edits.begin(), mine, collides)) return std::nullopt;
     edits.push_back(std::move(edit));
   }
-  std::sort(edits.begin(), edits.end(), [](const Edit& x, const Edit& y) {
+  const auto first = [&edits](std::uint32_t left, std::uint32_t right) {
+    const Edit& x = edits[left];
+    const Edit& y = edits[right];
     return x.from != y.from ? x.from < y.from : x.to != y.to ? x.to < y.to : x.text < y.text;
-  });
+  };
   std::string out;
   std::uint32_t at = 0;
-  for (const Edit& edit : edits) {
+  for (const std::uint32_t i : order_of(edits.size(), first)) {
+    const Edit& edit = edits[i];
     for (; at < edit.from; ++at) out += base_tokens[at];
     out += edit.text;
     at = edit.to;

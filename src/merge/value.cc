@@ -18,13 +18,25 @@ struct Value::TextRep : Rep {
 struct Value::ArrayRep : Rep {
   std::vector<Value> items;
   std::vector<Identity> identities;
+  std::vector<Identity> derived;
 };
 struct Value::ObjectRep : Rep {
   std::vector<Member> members;
 };
 
-void Value::retain() const noexcept {
+// Out of line: values are copied in hundreds of places, and a page loads each of them.
+Value::Value(const Value& other) noexcept : kind_(other.kind_), bits_(other.bits_) {
   if (has_rep()) ++bits_.rep->references;
+}
+
+Value& Value::operator=(const Value& other) noexcept {
+  Value copy(other);
+  swap(copy);
+  return *this;
+}
+
+Value::~Value() {
+  if (has_rep()) release();
 }
 
 void Value::release() noexcept {
@@ -88,6 +100,11 @@ const std::vector<Value>& Value::items() const {
 const std::vector<Identity>& Value::identities() const {
   OAS_ASSERT(is_array());
   return static_cast<const ArrayRep*>(bits_.rep)->identities;
+}
+
+std::vector<Identity>& Value::derived_identities() const {
+  OAS_ASSERT(is_array());
+  return static_cast<ArrayRep*>(bits_.rep)->derived;
 }
 
 const std::vector<Member>& Value::members() const {

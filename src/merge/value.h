@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,20 +31,14 @@ class Value {
   enum class Kind : std::uint8_t { kNull, kBool, kInteger, kDecimal, kString, kArray, kObject };
 
   Value() noexcept : kind_(Kind::kNull), bits_{.integer = 0} {}
-  Value(const Value& other) noexcept : kind_(other.kind_), bits_(other.bits_) { retain(); }
+  Value(const Value& other) noexcept;
   Value(Value&& other) noexcept : kind_(other.kind_), bits_(other.bits_) { other.kind_ = Kind::kNull; }
-  Value& operator=(const Value& other) noexcept {
-    Value copy(other);
-    swap(copy);
-    return *this;
-  }
+  Value& operator=(const Value& other) noexcept;
   Value& operator=(Value&& other) noexcept {
     swap(other);
     return *this;
   }
-  ~Value() {
-    if (has_rep()) release();
-  }
+  ~Value();
   void swap(Value& other) noexcept {
     std::swap(kind_, other.kind_);
     std::swap(bits_, other.bits_);
@@ -69,6 +64,8 @@ class Value {
   [[nodiscard]] std::string_view text() const;  // of a string or decimal
   [[nodiscard]] const std::vector<Value>& items() const;
   [[nodiscard]] const std::vector<Identity>& identities() const;  // empty: derive them
+  // Where identity.h keeps what it derived; no part of the value.
+  [[nodiscard]] std::vector<Identity>& derived_identities() const;
   [[nodiscard]] const std::vector<Member>& members() const;
 
   // O(log n); null when this is no object or has no such key.
@@ -88,13 +85,38 @@ class Value {
     Rep* rep;
   };
 
+  friend class MaybeValue;
   Value(Kind kind, Bits bits) noexcept : kind_(kind), bits_(bits) {}
   [[nodiscard]] bool has_rep() const { return kind_ >= Kind::kDecimal; }
-  void retain() const noexcept;
   void release() noexcept;
 
   Kind kind_;
   Bits bits_;
+};
+
+// A value or nothing. Costs no more than a value: nothing is a null with another payload, which no value has.
+class MaybeValue {
+ public:
+  MaybeValue() noexcept { clear(); }
+  MaybeValue(std::nullopt_t) noexcept { clear(); }
+  MaybeValue(Value value) noexcept : value_(std::move(value)) {}
+  MaybeValue(const Value* value) noexcept : MaybeValue() {
+    if (value != nullptr) value_ = *value;
+  }
+
+  [[nodiscard]] bool has_value() const { return value_.kind_ != Value::Kind::kNull || value_.bits_.integer == 0; }
+  explicit operator bool() const { return has_value(); }
+  const Value& operator*() const { return value_; }
+  const Value* operator->() const { return &value_; }
+  // Null when there is nothing.
+  [[nodiscard]] const Value* get() const { return has_value() ? &value_ : nullptr; }
+  void reset() { *this = MaybeValue(); }
+
+  friend bool operator==(const MaybeValue& a, const MaybeValue& b) { return a.value_ == b.value_; }
+
+ private:
+  void clear() { value_.bits_.integer = 1; }
+  Value value_;
 };
 
 struct Member {

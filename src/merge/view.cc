@@ -1,10 +1,10 @@
 #include "merge/view.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/sim_points.h"
 #include "merge/limits.h"
+#include "merge/order.h"
 #include "merge/show.h"
 
 namespace oas::merge {
@@ -12,7 +12,7 @@ namespace {
 
 // An inherited value creates only what its writer had not seen alive; the operation itself cannot tell for every field.
 void settle_creation(Writes& writes, std::size_t inherited, bool has_base) {
-  const auto deletes = [](const Write& write) { return !write.value.has_value(); };
+  const auto deletes = [](const Write& write) { return write.value == nullptr; };
   if (std::none_of(writes.begin(), writes.end(), deletes)) return;
   for (std::size_t i = 0; i < inherited; ++i) {
     const Write& own = writes[i];
@@ -69,14 +69,14 @@ void collect_unseen(const State& state, const Node& node, const std::vector<cons
 
 Maybe View::root(const Rules& rules) {
   const Scope scope(rules);
-  return place({&state_.root(), state_.snapshot(), scope}, {});
+  return place({&state_.root(), state_.snapshot().get(), scope}, {});
 }
 
 Writes View::with_own(const Node* node, Writes writes) const {
   if (node == nullptr) return writes;
   for (const Op& op : node->ops) {
     if (op.gives_value()) {
-      writes.push_back({&op, state_.stamp_of(op.dot), op.value, {}, op.creates()});
+      writes.push_back({&op, state_.stamp_of(op.dot), &op.value, {}, op.creates()});
     } else if (op.kind == OpKind::kDelete) {
       writes.push_back({&op, state_.stamp_of(op.dot), {}, {}, false});
     }
@@ -88,8 +88,8 @@ Maybe View::place(const Place& at, Writes inherited) {
   if (at.node == nullptr && inherited.empty()) return at.base;
   const std::size_t from_above = inherited.size();
   Writes writes = with_own(at.node, std::move(inherited));
-  if (from_above > 0) settle_creation(writes, from_above, at.base.has_value());
-  const Standing standing = standing_of(writes, at.base.has_value());
+  if (from_above > 0) settle_creation(writes, from_above, at.base != nullptr);
+  const Standing standing = standing_of(writes, at.base != nullptr);
   return standing.alive ? alive(at, writes, standing.siblings) : ended(at, writes, standing);
 }
 
@@ -127,19 +127,19 @@ View::Choosing View::choose(const Place& at, const Writes& writes, const std::ve
     choosing.value = choosing.winner->value;
     return choosing;
   }
-  Maybe base = common_base(writes, siblings, at.base);
-  std::vector<const Write*> order;
-  for (const std::uint32_t i : siblings) order.push_back(&writes[i]);
-  std::sort(order.begin(), order.end(), [](const Write* a, const Write* b) { return before(*a, *b); });
-  if (at.scope.type() == Type::kCounter && begin_counter(choosing, order)) return choosing;
+  const Value* base = common_base(writes, siblings, at.base);
+  std::vector<const Write*> list;
+  for (const std::uint32_t i : siblings) list.push_back(&writes[i]);
+  order(list, [](const Write* a, const Write* b) { return before(*a, *b); });
+  if (at.scope.type() == Type::kCounter && begin_counter(choosing, list)) return choosing;
   // R01: equal values are one; what equals the base is no edit as long as somebody did edit.
   std::vector<const Write*> distinct;
-  for (const Write* write : order) {
-    if (base && *write->value == *base) continue;
+  for (const Write* write : list) {
+    if (base != nullptr && *write->value == *base) continue;
     std::erase_if(distinct, [&](const Write* other) { return *other->value == *write->value; });
     distinct.push_back(write);
   }
-  if (distinct.empty()) distinct.push_back(order.back());
+  if (distinct.empty()) distinct.push_back(list.back());
   const Value::Kind kind = (*distinct.back()->value).kind();
   const bool one_kind =
       std::all_of(distinct.begin(), distinct.end(), [&](const Write* write) { return write->value->kind() == kind; });
@@ -150,14 +150,14 @@ View::Choosing View::choose(const Place& at, const Writes& writes, const std::ve
     choosing.value = choosing.winner->value;
     return choosing;
   }
-  contest(at, choosing, std::move(base), std::move(distinct));
+  contest(at, choosing, base, std::move(distinct));
   return choosing;
 }
 
-void View::contest(const Place& at, Choosing& choosing, Maybe base, std::vector<const Write*> distinct) {
+void View::contest(const Place& at, Choosing& choosing, const Value* base, std::vector<const Write*> distinct) {
   const Contest arena{.step = path_.empty() ? std::string_view{} : path_.back(),
                       .parent = path_.size() < 2 ? std::string_view{} : path_[path_.size() - 2],
-                      .base = std::move(base),
+                      .base = base,
                       .siblings = distinct};
   Decision decision = decide(arena, at.scope.policy(), functions_);
   choosing.value = decision.value;
@@ -214,16 +214,14 @@ Maybe View::ended(const Place& at, const Writes& writes, const Standing& standin
   // Without the deletions, what those had seen is there again, and the edits stand on top of it.
   Writes others = writes;
   std::erase_if(others, [](const Write& write) { return !write.value; });
-  std::vector<std::uint32_t> siblings(others.size());
-  std::iota(siblings.begin(), siblings.end(), 0U);
-  siblings = uncovered(others, siblings);
+  const std::vector<std::uint32_t> siblings = uncovered(others, all_indices(others));
   const Maybe restored = edit ? alive(at, others, siblings) : quietly(at, others, siblings);
   const bool replaced = std::none_of(killers.begin(), killers.end(),
                                      [](const Write* killer) { return killer->op->kind == OpKind::kDelete; });
   record.kind = replaced ? ConflictKind::kReplaceEdit : ConflictKind::kDeleteEdit;
   record.rule = edit ? Rule::kEditWins : Rule::kDeleteWins;
   record.base = at.base;
-  Maybe visible = edit ? restored : std::nullopt;
+  Maybe visible = edit ? restored : Maybe();
   // People kept the deletion of a field 154 times of 158, but that of a list element no more often than the edit.
   const bool undecided = policy.choice == Choice::kMergeManual && policy.on_delete == OnDelete::kByRule && !edit &&
                          !path_.empty() && !is_field(path_.back());

@@ -13,7 +13,7 @@
 
 namespace oas::merge {
 
-using Maybe = std::optional<Value>;
+using Maybe = MaybeValue;
 using Writes = std::vector<Write>;
 
 // Edits at and below `node` that none of `writers` had seen; moves alone are no edit. At most kSiblingsMax.
@@ -32,7 +32,7 @@ class View {
   // One place: the operations on and below it, what stands there by the snapshot, and the rules.
   struct Place {
     const Node* node = nullptr;
-    Maybe base;
+    const Value* base = nullptr;
     const Scope& scope;
     bool declared_element = false;  // of a list that the schema declares as keyed
   };
@@ -50,13 +50,13 @@ class View {
   Maybe alive(const Place& at, const Writes& writes, const std::vector<std::uint32_t>& siblings);
   Maybe ended(const Place& at, const Writes& writes, const Standing& standing);
   Choosing choose(const Place& at, const Writes& writes, const std::vector<std::uint32_t>& siblings);
-  void contest(const Place& at, Choosing& choosing, Maybe base, std::vector<const Write*> distinct);
+  void contest(const Place& at, Choosing& choosing, const Value* base, std::vector<const Write*> distinct);
 
   Value object(const Place& at, const Writes& pushes);
   Value array(const Place& at, const Writes& pushes);
   struct Part;
   struct Element;
-  static std::vector<Part> parts_of(const Place& at, const std::vector<std::vector<Identity>>& ids);
+  static std::vector<Part> parts_of(const Place& at, const std::vector<const std::vector<Identity>*>& ids);
   std::string position(const Node* node, std::string_view base, Writes candidates);
   void note_order(const Place& at, std::string_view pos);
   void note_list_twice(const Place& at, const std::vector<const Write*>& lists);
@@ -64,7 +64,7 @@ class View {
   void note_doubts(const Place& at, const Doubts& doubts);
   void note_doubles(const Place& at, const Doubts& doubts);
   void note_renames(const Place& at, const Doubts& doubts);
-  void note_both(const Place& at, ConflictKind kind, Maybe base, std::vector<Sibling> siblings);
+  void note_both(const Place& at, ConflictKind kind, const Value* base, std::vector<Sibling> siblings);
   Value list_of(std::vector<Element> elements, std::string_view key);
 
   [[nodiscard]] bool merges(const Scope& scope, Value::Kind kind) const;

@@ -1,8 +1,8 @@
 // Objects and lists of the evaluator: who writes to which field or element, and where elements stand.
 #include <algorithm>
-#include <numeric>
 
 #include "merge/identity.h"
+#include "merge/order.h"
 #include "merge/position.h"
 #include "merge/view_doubts.h"
 
@@ -11,17 +11,14 @@ namespace {
 
 // What an operation on a container writes to one of its parts: the part's value, or its end.
 Write part_of(const Write& whole, const Value* part, std::string_view pos = {}) {
-  Write write{whole.op, whole.stamp, {}, {}, whole.creates};
-  if (part != nullptr) write.value = *part;
-  if (!pos.empty()) write.pos = std::string(pos);
-  return write;
+  return {whole.op, whole.stamp, part, pos, whole.creates};
 }
 
 }  // namespace
 
 Value View::object(const Place& at, const Writes& pushes) {
   static const std::vector<Member> kNoMembers;
-  const auto& base = at.base && at.base->is_object() ? at.base->members() : kNoMembers;
+  const auto& base = at.base != nullptr && at.base->is_object() ? at.base->members() : kNoMembers;
   std::vector<std::string_view> keys;
   keys.reserve(base.size());
   for (const Member& member : base) keys.push_back(member.key);
@@ -36,7 +33,7 @@ Value View::object(const Place& at, const Writes& pushes) {
     }
   }
   if (keys.size() != from_base) {
-    std::sort(keys.begin(), keys.end());
+    order(keys);
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   }
   std::vector<Member> members;
@@ -54,9 +51,10 @@ Value View::object(const Place& at, const Writes& pushes) {
       value = *own;
     } else {
       Writes writes;
-      for (const Write& push : pushes) writes.push_back(part_of(push, push.value ? push.value->find(key) : nullptr));
+      for (const Write& push : pushes)
+        writes.push_back(part_of(push, push.value != nullptr ? push.value->find(key) : nullptr));
       const Scope scope = at.scope.below(path_.back());
-      value = place({node, own != nullptr ? Maybe(*own) : std::nullopt, scope}, std::move(writes));
+      value = place({node, own, scope}, std::move(writes));
     }
     if (node != nullptr && own != nullptr && !value) doubts.end(key, *own, *node);
     if (node != nullptr && own == nullptr && value)
@@ -84,45 +82,45 @@ struct View::Element {
   bool touched = false;
 };
 
-std::vector<View::Part> View::parts_of(const Place& at, const std::vector<std::vector<Identity>>& ids) {
+std::vector<View::Part> View::parts_of(const Place& at, const std::vector<const std::vector<Identity>*>& ids) {
   std::vector<Part> parts;
   for (std::uint32_t source = 0; source < ids.size(); ++source) {
-    for (std::uint32_t i = 0; i < ids[source].size(); ++i) parts.push_back({ids[source][i].id, source, i});
+    for (std::uint32_t i = 0; ids[source] != nullptr && i < ids[source]->size(); ++i)
+      parts.push_back({(*ids[source])[i].id, source, i});
   }
   if (at.node != nullptr) {
     for (std::uint32_t i = 0; i < at.node->children.size(); ++i) {
       if (!is_field(at.node->children[i].first)) parts.push_back({at.node->children[i].first, Part::kNode, i});
     }
   }
-  std::sort(parts.begin(), parts.end(),
-            [](const Part& a, const Part& b) { return a.id != b.id ? a.id < b.id : a.source < b.source; });
+  order(parts, [](const Part& a, const Part& b) { return a.id != b.id ? a.id < b.id : a.source < b.source; });
   return parts;
 }
 
 std::string View::position(const Node* node, std::string_view base, Writes candidates) {
   if (node != nullptr) {
     for (const Op& op : node->ops) {
-      if (op.places()) candidates.push_back({&op, state_.stamp_of(op.dot), {}, op.pos, false});
+      if (op.places()) candidates.push_back({&op, state_.stamp_of(op.dot), nullptr, op.pos, false});
     }
   }
   // An edit can outlive, or arrive before, the insertion that said where its element stands.
   if (candidates.empty()) return base.empty() ? literal_position(0, 1) : std::string(base);
-  std::vector<std::uint32_t> all(candidates.size());
-  std::iota(all.begin(), all.end(), 0U);
-  const auto tops = uncovered(candidates, all);
+  const auto tops = uncovered(candidates, all_indices(candidates));
   const auto last = *std::max_element(
       tops.begin(), tops.end(), [&](std::uint32_t a, std::uint32_t b) { return before(candidates[a], candidates[b]); });
-  return *candidates[last].pos;
+  return std::string(candidates[last].pos);
 }
 
 Value View::array(const Place& at, const Writes& pushes) {
   const std::string_view key = at.scope.list_key();
-  const bool own_base = at.base && at.base->is_array();
+  const bool own_base = at.base != nullptr && at.base->is_array();
   // ids[0] is the snapshot's array, ids[1 + i] that of push i.
-  std::vector<std::vector<Identity>> ids(1 + pushes.size());
-  if (own_base) ids[0] = identities_of(*at.base, key);
+  std::vector<const std::vector<Identity>*> ids(1 + pushes.size());
+  std::vector<std::vector<Identity>> spares(ids.size());
+  if (own_base) ids[0] = &identities_of(*at.base, key, spares[0]);
   for (std::size_t i = 0; i < pushes.size(); ++i) {
-    if (pushes[i].value && pushes[i].value->is_array()) ids[i + 1] = identities_of(*pushes[i].value, key);
+    if (pushes[i].value != nullptr && pushes[i].value->is_array())
+      ids[i + 1] = &identities_of(*pushes[i].value, key, spares[i + 1]);
   }
   const std::vector<Part> parts = parts_of(at, ids);
   std::vector<Element> elements;
@@ -132,7 +130,7 @@ Value View::array(const Place& at, const Writes& pushes) {
     const auto end = std::find_if(part, parts.end(), [&](const Part& other) { return other.id != part->id; });
     const bool touched = !pushes.empty() || end - part > 1 || part->source != Part::kBase;
     const Value* base = part->source == Part::kBase && own_base ? &at.base->items()[part->index] : nullptr;
-    const std::string_view base_pos = base != nullptr ? ids[0][part->index].pos : std::string_view{};
+    const std::string_view base_pos = base != nullptr ? (*ids[0])[part->index].pos : std::string_view{};
     if (!touched) {
       doubts.stay(base_pos);
       elements.push_back({part->id, std::string(base_pos), *base, false});
@@ -148,12 +146,11 @@ Value View::array(const Place& at, const Writes& pushes) {
       if (one->source == Part::kNode || one->source == Part::kBase) continue;
       const Write& push = pushes[one->source - 1];
       writes[one->source - 1] = part_of(push, &push.value->items()[one->index]);
-      places.push_back(part_of(push, nullptr, ids[one->source][one->index].pos));
+      places.push_back(part_of(push, nullptr, (*ids[one->source])[one->index].pos));
     }
     path_.emplace_back(part->id);
     const Scope scope = at.scope.below(part->id);
-    Maybe value = place({node, base != nullptr ? Maybe(*base) : std::nullopt, scope, at.scope.declared_keyed()},
-                        std::move(writes));
+    Maybe value = place({node, base, scope, at.scope.declared_keyed()}, std::move(writes));
     if (!value && base != nullptr && node != nullptr) doubts.end(base_pos, *base, *node);
     if (value) {
       const std::string pos = position(node, base_pos, std::move(places));
@@ -174,18 +171,17 @@ Value View::array(const Place& at, const Writes& pushes) {
 void View::note_order(const Place& at, std::string_view pos) {
   Writes moves;
   for (const Op& op : at.node->ops) {
-    if (op.kind == OpKind::kMove) moves.push_back({&op, state_.stamp_of(op.dot), {}, op.pos, false});
+    if (op.kind == OpKind::kMove) moves.push_back({&op, state_.stamp_of(op.dot), nullptr, op.pos, false});
   }
   if (moves.size() < 2) return;
-  std::vector<std::uint32_t> all(moves.size());
-  std::iota(all.begin(), all.end(), 0U);
-  const auto tops = uncovered(moves, all);
-  const auto elsewhere = [&](std::uint32_t i) { return *moves[i].pos != *moves[tops.front()].pos; };
+  const auto tops = uncovered(moves, all_indices(moves));
+  const auto elsewhere = [&](std::uint32_t i) { return moves[i].pos != moves[tops.front()].pos; };
   if (std::none_of(tops.begin(), tops.end(), elsewhere)) return;
   Record record;
   record.kind = ConflictKind::kOrder;
   record.winner = Value::string(std::string(pos));
-  for (const std::uint32_t i : tops) record.siblings.push_back(sibling(*moves[i].op, Value::string(*moves[i].pos)));
+  for (const std::uint32_t i : tops)
+    record.siblings.push_back(sibling(*moves[i].op, Value::string(std::string(moves[i].pos))));
   note(at, std::move(record));
 }
 
@@ -211,20 +207,24 @@ Value View::list_of(std::vector<Element> elements, std::string_view key) {
     ++kept;
   }
   elements.resize(kept);
-  const auto by_place = [](const Element& a, const Element& b) { return a.pos != b.pos ? a.pos < b.pos : a.id < b.id; };
-  if (!std::is_sorted(elements.begin(), elements.end(), by_place))
-    std::sort(elements.begin(), elements.end(), by_place);
+  const auto by_place = [&](std::uint32_t a, std::uint32_t b) {
+    const Element& x = elements[a];
+    const Element& y = elements[b];
+    return x.pos != y.pos ? x.pos < y.pos : x.id < y.id;
+  };
   std::vector<Value> items;
   std::vector<Identity> identities;
   items.reserve(kept);
   identities.reserve(kept);
-  for (Element& element : elements) {
-    items.push_back(std::move(element.value));
-    identities.push_back({Step(element.id), std::move(element.pos)});
+  for (const std::uint32_t i : order_of(kept, by_place)) {
+    items.push_back(std::move(elements[i].value));
+    identities.push_back({Step(elements[i].id), std::move(elements[i].pos)});
   }
   // What the content alone says is not said again.
-  if (identities == derive_identities(items, key)) identities.clear();
-  return Value::array(std::move(items), std::move(identities));
+  std::vector<Identity> spare;
+  Value list = Value::array(std::move(items));
+  if (identities == identities_of(list, key, spare)) return list;
+  return Value::array(list.items(), std::move(identities));
 }
 
 }  // namespace oas::merge

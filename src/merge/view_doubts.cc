@@ -5,6 +5,7 @@
 #include "merge/align.h"
 #include "merge/identity.h"
 #include "merge/limits.h"
+#include "merge/order.h"
 
 namespace oas::merge {
 namespace {
@@ -36,12 +37,12 @@ bool settled(const State& state, const Node& node, const Op& a, const Op& b) {
 
 }  // namespace
 
-void View::note_both(const Place& at, ConflictKind kind, Maybe base, std::vector<Sibling> siblings) {
+void View::note_both(const Place& at, ConflictKind kind, const Value* base, std::vector<Sibling> siblings) {
   Record record;
   record.kind = kind;
   record.rule = Rule::kBothKept;
   record.cls = at.scope.policy().choice == Choice::kMergeManual ? ConflictClass::kManual : ConflictClass::kLossless;
-  record.base = std::move(base);
+  record.base = base;
   record.siblings = std::move(siblings);
   note(at, std::move(record));
 }
@@ -53,21 +54,21 @@ void View::note_list_twice(const Place& at, const std::vector<const Write*>& lis
   if (declared) return;
   std::vector<Sibling> siblings;
   for (const Write* write : lists) siblings.push_back(sibling(*write->op, write->value));
-  note_both(at, ConflictKind::kAddAdd, {}, std::move(siblings));
+  note_both(at, ConflictKind::kAddAdd, nullptr, std::move(siblings));
 }
 
 void View::note_doubts(const Place& at, const Doubts& doubts) {
   if (records_ == nullptr || at.scope.type() != Type::kAuto || doubts.touched.size() < 2) return;
   note_doubles(at, doubts);
   if (doubts.added.size() < 2) return;
-  std::vector<std::string> bounds = doubts.bounds;
-  std::sort(bounds.begin(), bounds.end());
+  std::vector<std::string_view> bounds(doubts.bounds.begin(), doubts.bounds.end());
+  order(bounds);
   const auto gap_of = [&bounds](std::string_view pos) {
     return std::upper_bound(bounds.begin(), bounds.end(), pos) - bounds.begin();
   };
   std::vector<const Doubts::Added*> added;
   for (const Doubts::Added& one : doubts.added) added.push_back(&one);
-  std::sort(added.begin(), added.end(), [](const auto* a, const auto* b) { return a->insert->dot < b->insert->dot; });
+  order(added, [](const auto* a, const auto* b) { return a->insert->dot < b->insert->dot; });
   std::uint32_t noted = 0;
   for (std::size_t i = 0; i < added.size() && noted < kSiblingsMax; ++i) {
     const Doubts::Added& a = *added[i];
@@ -82,7 +83,7 @@ void View::note_doubts(const Place& at, const Doubts& doubts) {
       if (settled(state_, *a.node, *a.insert, *b.insert) || settled(state_, *b.node, *a.insert, *b.insert)) continue;
       path_.push_back(a.step);
       note_both(at, twice ? ConflictKind::kSimilar : ConflictKind::kReplaceReplace,
-                replaced == doubts.ended.end() ? Maybe() : Maybe(*replaced->base),
+                replaced == doubts.ended.end() ? nullptr : replaced->base,
                 {sibling(*a.insert, a.value), sibling(*b.insert, b.value)});
       path_.pop_back();
       ++noted;
@@ -98,22 +99,27 @@ bool tells_apart(const std::vector<Value>& base, std::string_view key) {
     if (value == nullptr) return false;
     hashes.push_back(value->hash());
   }
-  std::sort(hashes.begin(), hashes.end());
+  order(hashes);
   return std::adjacent_find(hashes.begin(), hashes.end()) == hashes.end();
 }
 
 void View::note_doubles(const Place& at, const Doubts& doubts) {
-  if (!at.base || !at.base->is_array() || at.base->items().size() < 2 || doubts.touched.size() < 2) return;
+  if (at.base == nullptr || !at.base->is_array() || at.base->items().size() < 2 || doubts.touched.size() < 2) return;
   const auto& items = at.base->items();
   if (!items.front().is_object()) return;
   std::uint32_t noted = 0;
   for (const Member& member : items.front().members()) {
-    if (member.value.is_container() || !tells_apart(items, member.key)) continue;
+    if (member.value.is_container()) continue;
+    // Asked late and once: most fields have no equal values among the few elements that were touched.
+    std::optional<bool> apart;
     for (std::size_t i = 0; i < doubts.touched.size(); ++i) {
       const Value* a = key_value(doubts.touched[i].value, member.key);
-      for (std::size_t j = 0; a != nullptr && j < i && i - j <= kSiblingsMax && noted < kSiblingsMax; ++j) {
+      for (std::size_t j = i - std::min<std::size_t>(i, kSiblingsMax); a != nullptr && j < i && noted < kSiblingsMax;
+           ++j) {
         const Value* b = key_value(doubts.touched[j].value, member.key);
         if (b == nullptr || *a != *b) continue;
+        if (!apart) apart = tells_apart(items, member.key);
+        if (!*apart) break;
         std::vector<const Op*> left;
         std::vector<const Op*> right;
         collect_unseen(state_, *doubts.touched[i].node, {}, left);
@@ -123,7 +129,7 @@ void View::note_doubles(const Place& at, const Doubts& doubts) {
             settled(state_, *doubts.touched[j].node, *left.front(), *right.front()))
           continue;
         path_.push_back(doubts.touched[j].step);
-        note_both(at, ConflictKind::kSimilar, {},
+        note_both(at, ConflictKind::kSimilar, nullptr,
                   {sibling(*left.front(), doubts.touched[i].value), sibling(*right.front(), doubts.touched[j].value)});
         path_.pop_back();
         ++noted;
@@ -176,7 +182,7 @@ void View::note_renames(const Place& at, const Doubts& doubts) {
     }
     if ((!twice && !edited) || settled_rename(state_, *ended.node, siblings) || ++noted > kSiblingsMax) continue;
     path_.push_back(field_step(ended.pos));
-    note_both(at, ConflictKind::kRename, *ended.base, std::move(siblings));
+    note_both(at, ConflictKind::kRename, ended.base, std::move(siblings));
     path_.pop_back();
   }
 }

@@ -1,8 +1,8 @@
 #include "merge/writes.h"
 #include "base/sim_points.h"
+#include "merge/order.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace oas::merge {
 
@@ -22,16 +22,23 @@ bool before(const Write& a, const Write& b) {
   return a.op->dot < b.op->dot;
 }
 
+std::vector<std::uint32_t> all_indices(const std::vector<Write>& writes) {
+  std::vector<std::uint32_t> all(writes.size());
+  for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
+  return all;
+}
+
 std::vector<std::uint32_t> uncovered(const std::vector<Write>& writes, const std::vector<std::uint32_t>& among) {
   if (OAS_MUTANT(kMergeNothingCovered)) return among;
   // Newest first, so that one comparison settles most of them; a skewed clock only costs more comparisons.
-  std::vector<std::uint32_t> order = among;
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    const auto key = [&](std::uint32_t i) { return std::pair(writes[i].op->cause->hlc, writes[i].op->dot); };
-    return key(a) > key(b);
+  std::vector<std::uint32_t> newest = among;
+  order(newest, [&](std::uint32_t a, std::uint32_t b) {
+    const Op& x = *writes[a].op;
+    const Op& y = *writes[b].op;
+    return x.cause->hlc != y.cause->hlc ? x.cause->hlc > y.cause->hlc : x.dot > y.dot;
   });
   std::vector<std::uint32_t> tops;
-  for (const std::uint32_t i : order) {
+  for (const std::uint32_t i : newest) {
     const auto covers_i = [&](std::uint32_t top) { return sees(writes[top], writes[i]); };
     if (std::any_of(tops.begin(), tops.end(), covers_i)) continue;
     std::erase_if(tops, [&](std::uint32_t top) { return sees(writes[i], writes[top]); });
@@ -44,13 +51,12 @@ std::vector<std::uint32_t> uncovered(const std::vector<Write>& writes, const std
                          [&](std::uint32_t i) { return i != top && sees(writes[i], writes[top]); });
     });
   }
-  std::sort(tops.begin(), tops.end());
+  order(tops);
   return tops;
 }
 
 Standing standing_of(const std::vector<Write>& writes, bool has_base) {
-  std::vector<std::uint32_t> all(writes.size());
-  std::iota(all.begin(), all.end(), 0U);
+  const std::vector<std::uint32_t> all = all_indices(writes);
   Standing out;
   std::vector<std::uint32_t> deletions;
   for (const std::uint32_t i : uncovered(writes, all)) (writes[i].value ? out.siblings : deletions).push_back(i);
@@ -80,8 +86,8 @@ Standing standing_of(const std::vector<Write>& writes, bool has_base) {
   return out;
 }
 
-std::optional<Value> common_base(const std::vector<Write>& writes, const std::vector<std::uint32_t>& siblings,
-                                 const std::optional<Value>& fallback) {
+const Value* common_base(const std::vector<Write>& writes, const std::vector<std::uint32_t>& siblings,
+                         const Value* fallback) {
   std::vector<std::uint32_t> seen_by_all;
   for (std::uint32_t i = 0; i < writes.size(); ++i) {
     const auto sees_i = [&](std::uint32_t sibling) { return sibling != i && sees(writes[sibling], writes[i]); };

@@ -17,8 +17,8 @@ namespace oas::merge {
 struct Write {
   const Op* op = nullptr;
   Stamp stamp;
-  std::optional<Value> value;  // nothing: this write deletes here
-  std::optional<std::string> pos;
+  const Value* value = nullptr;  // of the operation, or a part of it; null: this write deletes here
+  std::string_view pos;
   bool creates = false;  // its writer saw nothing here before
 
   [[nodiscard]] Hlc clock() const {
@@ -32,6 +32,8 @@ struct Write {
 
 // The order that breaks ties: effective clock, epoch, n. Never a side.
 [[nodiscard]] bool before(const Write& a, const Write& b);
+
+[[nodiscard]] std::vector<std::uint32_t> all_indices(const std::vector<Write>& writes);
 
 // Indices, ascending, of the writes that no other of `among` has seen.
 [[nodiscard]] std::vector<std::uint32_t> uncovered(const std::vector<Write>& writes,
@@ -49,8 +51,7 @@ struct Standing {
 [[nodiscard]] Standing standing_of(const std::vector<Write>& writes, bool has_base);
 
 // The last value all of `siblings` had seen, for three-way merging; `fallback` when that is the base.
-[[nodiscard]] std::optional<Value> common_base(const std::vector<Write>& writes,
-                                               const std::vector<std::uint32_t>& siblings,
-                                               const std::optional<Value>& fallback);
+[[nodiscard]] const Value* common_base(const std::vector<Write>& writes, const std::vector<std::uint32_t>& siblings,
+                                       const Value* fallback);
 
 }  // namespace oas::merge

@@ -13,6 +13,7 @@
 namespace oas::tools {
 namespace {
 
+using merge::MaybeValue;
 using merge::Value;
 
 constexpr int kManual = 2;
@@ -74,21 +75,21 @@ bool read_options(std::span<const std::string_view> arguments, Options& options)
   return options.files.size() == (options.lines ? 0 : 3);
 }
 
-Result<std::optional<Value>> read_document(const std::string& path) {
+Result<MaybeValue> read_document(const std::string& path) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) return fail(ErrorCode::kInvalidJson);
   const Bytes bytes = read_all(file);
   (void)std::fclose(file);
   const std::string_view text = as_text(bytes);
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return std::optional<Value>();
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return MaybeValue();
   OAS_TRY(Value value, merge::parse_json(text));
-  return std::optional<Value>(std::move(value));
+  return MaybeValue(std::move(value));
 }
 
 Result<void> read_rules(Options& options) {
   std::vector<merge::Member> members;
   if (!options.schema.empty()) {
-    OAS_TRY(const std::optional<Value> schema, read_document(options.schema));
+    OAS_TRY(const MaybeValue schema, read_document(options.schema));
     if (!schema || !schema->is_object()) return fail(ErrorCode::kUnsupportedValue);
     members = schema->members();
   }
@@ -106,7 +107,7 @@ int code_of(const std::vector<merge::Record>& records) {
 }
 
 int merge_files(const Options& options) {
-  std::vector<std::optional<Value>> sides;
+  std::vector<MaybeValue> sides;
   for (const std::string& path : options.files) {
     auto side = read_document(path);
     if (!side) return bad(path, side.error());
@@ -122,9 +123,9 @@ int merge_files(const Options& options) {
   return code_of(merged->shown.records);
 }
 
-std::optional<Value> member_of(const Value& object, std::string_view key) {
+MaybeValue member_of(const Value& object, std::string_view key) {
   const Value* value = object.find(key);
-  return value == nullptr ? std::nullopt : std::optional(*value);
+  return value;
 }
 
 int merge_lines(const Options& options) {

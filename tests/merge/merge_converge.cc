@@ -27,7 +27,7 @@ namespace {
   std::exit(1);
 }
 
-std::string text_of(const std::optional<Value>& value) { return value ? to_json(*value) : "nothing"; }
+std::string text_of(const MaybeValue& value) { return value ? to_json(*value) : "nothing"; }
 
 std::string shown_text(const Shown& shown) {
   std::string out = text_of(shown.value);
@@ -268,7 +268,7 @@ class Schedule {
         *Rules::parse(samples::json(R"({"":"merge:manual","/a":"counter"})")),
         *Rules::parse(samples::json(R"({"/a":"server-wins","/b":"set","/c":"list:key=id","/d":"max edit-wins"})"))};
     rules_ = &kRules[prng_.below(static_cast<std::uint32_t>(kRules.size()))];
-    const std::optional<Value> base = prng_.chance(1, 8) ? std::nullopt : std::optional(samples::value(prng_));
+    const MaybeValue base = prng_.chance(1, 8) ? std::nullopt : MaybeValue(samples::value(prng_));
     const std::uint32_t replicas = 3 + prng_.below(3);
     for (std::uint32_t i = 0; i < replicas; ++i) replicas_.push_back({Document(base), {}, {}, {}, 1});
     const std::uint32_t turns = 4 + prng_.below(10);
@@ -333,7 +333,7 @@ class Schedule {
       if (!resolved) fail_with("a shown record cannot be resolved");
       delta = std::move(*resolved);
     } else {
-      std::optional<Value> next;
+      MaybeValue next;
       if (!prng_.chance(1, 16)) next = seen.value ? samples::edited(*seen.value, prng_) : samples::value(prng_);
       delta = put(seen, next, *rules_, author);
     }

@@ -25,9 +25,8 @@ Document history(Prng& prng) {
     const Basis seen = prng.chance(1, 2) ? document.view({}) : old;
     const bool own_seen = seen.version.last_of({who + 1}) + 1 == next[who];
     if (!own_seen) continue;
-    const std::optional<Value> target = seen.value && !prng.chance(1, 12)
-                                            ? std::optional(samples::edited(*seen.value, prng))
-                                            : std::optional<Value>(samples::value(prng));
+    const MaybeValue target = seen.value && !prng.chance(1, 12) ? MaybeValue(samples::edited(*seen.value, prng))
+                                                                : MaybeValue(samples::value(prng));
     Delta delta = put(seen, target, {}, author(who + 1, next[who], 1'000 * round + 1));
     const std::size_t count = delta.ops.size();
     if (count > 0 && prng.chance(1, 2))

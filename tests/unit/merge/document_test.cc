@@ -20,7 +20,7 @@ Rules rules_of(std::string_view schema) {
   return *rules;
 }
 
-std::string text(const std::optional<Value>& value) { return value ? to_json(*value) : "nothing"; }
+std::string text(const MaybeValue& value) { return value ? to_json(*value) : "nothing"; }
 
 void take(Document& document, const Delta& delta) { BOOST_REQUIRE(document.apply(delta).has_value()); }
 

@@ -138,14 +138,14 @@ const std::vector<Row> kRows{
      "lossy delete-edit R04 /old; manual rename R32 /old"},
 };
 
-std::optional<Value> document(std::string_view text) {
+MaybeValue document(std::string_view text) {
   if (text.empty()) return std::nullopt;
   auto value = parse_json(text);
   BOOST_REQUIRE_MESSAGE(value.has_value(), "bad JSON in the table: " << text);
   return std::move(*value);
 }
 
-std::string text_of(const std::optional<Value>& value) { return value ? to_json(*value) : std::string(kNone); }
+std::string text_of(const MaybeValue& value) { return value ? to_json(*value) : std::string(kNone); }
 
 std::string summary(const std::vector<Record>& records) {
   std::string out;
