@@ -165,7 +165,7 @@ function emitTypes() {
     const text = readFileSync(at(name), "utf8").replace(specifier, "$1$2$3.js$2");
     emit(name.replace("build/types/js-glue/", "types/"), text);
   }
-  for (const { name, source } of [...pageEntries(), ...workerEntries(), ...nodeEntries()]) {
+  for (const { name, source } of [...pageEntries(), ...extraEntries(), ...workerEntries(), ...nodeEntries()]) {
     if (name === "cli") continue;
     emit(`${name}.d.ts`, `export * from "./${source.replace("js-glue/", "types/").replace(/\.ts$/, ".js")}";\n`);
   }

@@ -82,16 +82,18 @@ const may_import = {
   server: ["core", "server"],
   bindings: ["core", "bindings"],
   testing: ["core", "testing"],
-  worker: ["core", "browser", "cache", "crypto", "worker"],
+  worker: ["core", "browser", "cache", "crypto", "runtimes", "models", "worker"],
   crypto: ["core", "crypto"],
   cache: ["core", "crypto", "cache"],
   analytics: ["core", "analytics"],
+  models: ["core", "browser", "runtimes", "models"],
 };
 const server_packages =
   /^(node:|#server\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@opentelemetry\/api$|@photostructure\/sqlite$)/;
 const packages_of = {
   core: /^#(core|infer)\.mjs$/,
   browser: /^#(core|infer)\.mjs$/,
+  models: /^$/,
   worker: /^#(core|infer)\.mjs$/,
   testing: /^#(core|infer)\.mjs$/,
   cache: /^#core\.mjs$/,

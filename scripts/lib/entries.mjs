@@ -7,9 +7,6 @@ import { at } from "./run.mjs";
 const page = [
   ["index", "js-glue/browser/index.ts"],
   ["testing", "js-glue/testing/index.ts"],
-  ["models", "js-glue/runtimes/index.ts"],
-  ["models-onnx", "js-glue/runtimes/onnx.ts"],
-  ["models-tfjs", "js-glue/runtimes/tfjs.ts"],
   ["react", "js-glue/bindings/react.ts"],
   ["vue", "js-glue/bindings/vue.ts"],
   ["svelte", "js-glue/bindings/svelte.ts"],
@@ -20,10 +17,16 @@ const extra = [
   ["cache", "js-glue/cache/index.ts"],
   ["crypto", "js-glue/crypto/index.ts"],
   ["analytics", "js-glue/analytics/index.ts"],
+  ["models", "js-glue/models/index.ts"],
+  ["models-onnx", "js-glue/runtimes/onnx.ts"],
+  ["models-tfjs", "js-glue/runtimes/tfjs.ts"],
 ];
 
 /** Service Worker: no `import()` there, so everything lands in one file. */
-const worker = [["sw", "js-glue/worker/index.ts"]];
+const worker = [
+  ["sw", "js-glue/worker/index.ts"],
+  ["sw.models", "js-glue/worker/with-models.ts"],
+];
 
 /** Node; npm packages stay imports. */
 const node = [
