@@ -108,6 +108,9 @@ const greeting = await stream.body!.getReader().read();
 if (!Buffer.from(greeting.value!).toString().startsWith("retry:")) problems.push("the stream does not greet");
 stopped.abort();
 
+// Either plain content or ciphertext: a rule between members that no schema tells.
+await call("postCacheContent", { body: { deviceId, contentType: "quiz", contentId: "1", contentData: { n: 1 } } });
+
 // Credentials
 const keyed = new TestClient(base, otherKey, new Uint8Array(randomBytes(16)));
 await cleo["postDeviceRegister"]!({ body: { deviceId: keyed.deviceId, publicKey: spki } });
