@@ -413,7 +413,7 @@ void ServerSession::Impl::fork(Progress& at, const OpenItem& item) {
   if (!complete) {
     probe = HashProbe{item.stream, first, to};
     // A host that no longer keeps them leaves them out a second time; then the stream is parked.
-    if (at.row.hashes.size() > 1 && find_hash(at.row.hashes, first) != nullptr) probe.reset();
+    if (at.row.hashes.size() > 1 && find_hash(at.row.hashes, {from.value + 1}) != nullptr) probe.reset();
   }
   at.status = complete ? StreamStatus::kFork : StreamStatus::kUnknown;
   at.mark = complete ? agreed : at.row.mark;
