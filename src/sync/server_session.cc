@@ -106,7 +106,8 @@ struct ServerSession::Impl {
   std::map<StreamId, Progress> progress;
   std::map<StreamId, Sequence> dep_marks;
   std::vector<LateVerdict> late;
-  std::set<std::uint32_t> waiting_entities;  // of deferred events, while planning
+  // While planning: entities with deferred events, each with what its oldest one waits for.
+  std::map<std::uint32_t, std::vector<EventId>> oldest_waiting;
   std::set<std::uint32_t> failed_entities;   // of events that were run and came back deferred
   std::uint32_t deferred_count = 0;
   std::vector<PlannedEvent> planned;
@@ -123,6 +124,7 @@ struct ServerSession::Impl {
   bool plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq, bool is_recovered);
   void fork(Progress& at, const OpenItem& item);
   bool waits_for_stopped(std::uint32_t index) const;
+  bool held_back(std::uint32_t entity, const EventId& event) const;
   std::vector<EventId> open_deps(std::uint32_t index, std::uint32_t entity) const;
   StreamAnswer answer(const StreamState& state) const;
   std::vector<Verdict> verdicts_of(const Progress& at) const;
@@ -202,13 +204,13 @@ void ServerSession::plan(Rows rows) {
   impl.outcomes.clear();
   impl.voids.clear();
   impl.recovered.clear();
-  impl.waiting_entities.clear();
+  impl.oldest_waiting.clear();
   impl.failed_entities.clear();
   impl.probe.reset();
   impl.late = std::move(rows.late);
   impl.deferred_count = static_cast<std::uint32_t>(rows.deferred.size());
   for (const DeferredRow& row : rows.deferred)
-    if (row.entity != 0) impl.waiting_entities.insert(row.entity);
+    if (row.entity != 0) impl.oldest_waiting.try_emplace(row.entity, row.after);
   for (std::size_t i = 0; i < rows.streams.size(); ++i) {
     StreamRow& row = rows.streams[i];
     OAS_ASSERT(row.stream == impl.needs[i].stream);
@@ -359,7 +361,7 @@ bool ServerSession::Impl::plan_event(Progress& at, const OpenItem& item, std::ui
     if (const std::optional<EventId>& original = row.event.replaces)
       if (const auto mark = dep_marks.find(original->stream); mark != dep_marks.end() && mark->second < original->seq)
         event.after.push_back(*original);
-    const bool waits = !event.after.empty() || (event.entity != 0 && waiting_entities.contains(event.entity));
+    const bool waits = !event.after.empty() || held_back(event.entity, event.id);
     if (waits && deferred_count >= kDeferredPerDeviceMax) {
       at.status = StreamStatus::kFull;
       at.stopped = true;
@@ -368,11 +370,20 @@ bool ServerSession::Impl::plan_event(Progress& at, const OpenItem& item, std::ui
     event.run = !waits;
     if (waits) {
       ++deferred_count;
-      waiting_entities.insert(event.entity);
+      if (event.entity != 0) oldest_waiting.try_emplace(event.entity, event.after);
     }
   }
   planned.push_back(std::move(event));
   return true;
+}
+
+// An event waits behind the deferred ones of its entity, unless the oldest of them waits for this very event.
+bool ServerSession::Impl::held_back(std::uint32_t entity, const EventId& event) const {
+  const auto oldest = oldest_waiting.find(entity);
+  return oldest != oldest_waiting.end() &&
+         std::none_of(oldest->second.begin(), oldest->second.end(), [&event](const EventId& awaited) {
+           return awaited.stream == event.stream && event.seq <= awaited.seq;
+         });
 }
 
 std::vector<EventId> ServerSession::Impl::open_deps(std::uint32_t index, std::uint32_t entity) const {

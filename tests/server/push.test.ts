@@ -190,8 +190,7 @@ for (const kind of databaseKinds) {
       assert.equal(item?.code, "rejected");
     });
 
-    const overtaken = "the core lets the event that others wait for wait behind them";
-    test("an event waits for what it depends on, and runs after it", { todo: overtaken }, async () => {
+    test("an event waits for what it depends on, and runs after it", async () => {
       const client = await server.client();
       const normal = segment(1n, 2, START, [{ type: "effect", entity: "e", json: '{"n":1}' }]);
       const urgent = segment(1n, 0, START, [{ type: "effect", entity: "e", json: '{"n":2}' }]);
