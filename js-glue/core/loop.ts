@@ -254,7 +254,9 @@ export class EngineLoop {
     this.#inHand = inHand;
     const generation = this.#generation;
     void outcome.then((input) => {
-      if (this.#inHand === inHand) this.#inHand = undefined;
+      // An unknown outcome stays in hand: after a trap it must be found out before anything is replayed.
+      const unknown = input.kind === "persistFailed" && input.failure === FAILED_UNKNOWN;
+      if (this.#inHand === inHand && !unknown) this.#inHand = undefined;
       if (generation !== this.#generation) return;
       this.#turn([input]);
       if (input.kind === "persisted" && this.#core) this.#trapsInRow = 0;

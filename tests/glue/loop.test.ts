@@ -189,6 +189,25 @@ describe("a trap", () => {
     await loop.close();
   });
 
+  test("an outcome that was reported as unknown is still settled before anything is replayed", async () => {
+    const store = new TestStore();
+    const { loop } = await running(store);
+    let lost = 0;
+    store.behind = () => {
+      if (lost++ === 0) throw failure("storage_unknown", "the answer was lost");
+    };
+    const fate = callOf({ eventData: 1 });
+    loop.enqueue([fate.call]);
+    // The instance has been told that it cannot know, and waits to try again, when it traps.
+    while (lost === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await trap(loop);
+    await fate.done;
+    assert.equal(fate.answers, 1);
+    assert.deepEqual((await pending(loop)).length, 1);
+    await loop.close();
+  });
+
   test("the event that causes it twice is refused, its neighbours are stored", async () => {
     const { loop, listener } = await running(new TestStore(), poisoned(create));
     const fates = ["a", "b", "poison", "c", "d"].map((text) => callOf({ eventData: text }));
