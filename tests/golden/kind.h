@@ -27,6 +27,7 @@ struct Kind {
 std::span<const Kind> base_kinds();
 std::span<const Kind> wire_kinds();
 std::span<const Kind> queue_kinds();
+std::span<const Kind> merge_kinds();
 std::span<const Kind> sync_kinds();
 std::span<const Kind> engine_kinds();
 

@@ -19,7 +19,7 @@ constexpr std::uint32_t kVectorBytesMax = 1'000'000;
 
 std::vector<Kind> all_kinds() {
   std::vector<Kind> kinds;
-  for (const auto part : {base_kinds(), wire_kinds(), queue_kinds(), sync_kinds(), engine_kinds()})
+  for (const auto part : {base_kinds(), wire_kinds(), queue_kinds(), merge_kinds(), sync_kinds(), engine_kinds()})
     kinds.insert(kinds.end(), part.begin(), part.end());
   return kinds;
 }
