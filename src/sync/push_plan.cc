@@ -381,7 +381,8 @@ void PushPlan::leave_dependents() {
 void PushPlan::write(SyncRequest& request) const {
   std::vector<const Planned*> order;
   for (const Planned& item : items_) order.push_back(&item);
-  sort_list(order, [](const Planned* a, const Planned* b) { return send_order(a->key) < send_order(b->key); });
+  if (!OAS_MUTANT(kEntityOrderByArrival))
+    sort_list(order, [](const Planned* a, const Planned* b) { return send_order(a->key) < send_order(b->key); });
 
   std::map<StreamId, Watermark> reach;
   for (const Planned* item : order)

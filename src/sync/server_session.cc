@@ -265,7 +265,7 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
     at.stopped = true;
     return;
   }
-  if (item.first.value > at.mark.seq.value + 1 && !OAS_MUTANT(kGapAccepted)) {
+  if (item.first.value > at.mark.seq.value + 1) {
     at.status = StreamStatus::kGap;
     at.stopped = true;
     return;
@@ -279,7 +279,7 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
     return;
   }
   const Sequence join = std::max(at.mark.seq, Sequence{item.first.value - 1});
-  if (item.hash_at(join) != at.mark.hash && join == at.mark.seq && !OAS_MUTANT(kForkUnchecked)) {
+  if (item.hash_at(join) != at.mark.hash && join == at.mark.seq) {
     fork(at, item);
     return;
   }
@@ -329,7 +329,7 @@ void ServerSession::Impl::plan_known(Progress& at, const OpenItem& item, std::ui
     // No hash kept: settled long ago, or passed as part of a void.
     return;
   }
-  if (kept->hash != item.after && !OAS_MUTANT(kDuplicateUnchecked)) fork(at, item);
+  if (kept->hash != item.after) fork(at, item);
 }
 
 void ServerSession::Impl::plan_hole(Progress& at, const OpenItem& item) {

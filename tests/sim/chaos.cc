@@ -165,7 +165,10 @@ void World::break_something(std::size_t index) {
   }
   if (context.engine && !context.worker) {
     const bool awake = now_ >= context.frozen_until && context.backlog.empty();
-    if (awake && faults_.hit(Fault::kTrap, 1, 15)) return trap(victim);
+    if (awake && faults_.hit(Fault::kTrap, 1, 15)) {
+      if (prng_.chance(1, 2)) enqueue(victim);  // so that a transaction is in hand
+      return trap(victim);
+    }
     if (faults_.hit(Fault::kFrozen, 1, 25)) context.frozen_until = now_ + prng_.between(1'000, 40'000);
     if (faults_.hit(Fault::kTabKilled, 1, 15)) {
       kill(victim);

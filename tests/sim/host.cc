@@ -100,7 +100,7 @@ void World::start(Context& context, const std::array<std::uint64_t, kLaneCount>&
   context.sends.clear();
   context.log.clear();
   context.nudged = false;
-  context.refusals = 0;
+  context.asked_to_wait_until = 0;
   if (next[0] == 1 && next[1] == 1 && next[2] == 1 && next[3] == 1) context.stored = {};
   const Device& device = *devices_[context.device];
   engine::Start start{.device = device.id, .epoch = context.epoch, .next = next, .seed = {}};
@@ -341,6 +341,10 @@ void World::send(std::size_t index, const engine::Send& send) {
   Context& context = *contexts_[index];
   Device& device = *devices_[context.device];
   check_patience(context, device);
+  if (now_ < context.asked_to_wait_until && !context.nudged)
+    ledger_.fail("patience: the server had asked to wait " + std::to_string(context.asked_to_wait_until - now_) +
+                 " ms more");
+  context.asked_to_wait_until = 0;
   context.nudged = false;
   note(hash64(send.body, send.request));
   if (tracing)
@@ -367,7 +371,9 @@ void World::send(std::size_t index, const engine::Send& send) {
   }
   if (faults_.hit(Fault::kServerBusy, 1, 30)) {
     ++device.busy_answers;
-    return reply(delay, engine::Response{send.request, 503, 1'000 + prng_.below(20'000), {}});
+    const std::uint32_t asked = 1'000 + prng_.below(20'000);
+    context.asked_to_wait_until = now_ + delay + asked;
+    return reply(delay, engine::Response{send.request, 503, asked, {}});
   }
   if (faults_.hit(Fault::kOldReply, 1, 30) && !device.old_reply.empty())
     return reply(delay, engine::Response{send.request, 200, 0, device.old_reply});

@@ -70,7 +70,7 @@ class World {
     std::map<std::uint32_t, engine::Load> loads;
     std::vector<std::uint32_t> sends;
     engine::Status status;
-    std::uint32_t refusals{};
+    std::int64_t asked_to_wait_until{};  // by the server's last answer
   };
   struct Device {
     DeviceId id;
