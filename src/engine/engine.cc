@@ -368,7 +368,11 @@ struct Engine::Impl {
     // Another context's clock is believed as far as a server's would be, so a broken tab cannot push us into the future.
     const std::uint64_t ceiling = static_cast<std::uint64_t>(now.wall.value + kClockAheadMsMax) << 16;
     outbox->observe({std::min(*clock, ceiling)});
-    work |= *kind == static_cast<std::uint8_t>(PeerKind::kWork) || outbox->totals() != queue::EpochTotals{};
+    if (*kind == static_cast<std::uint8_t>(PeerKind::kWork)) {
+      work = true;
+    } else if (ready && options.drains) {
+      session->lease_freed(clocks());
+    }
     look_due = true;
   }
 

@@ -59,9 +59,9 @@ void ClientSession::on_late(Clocks now, const std::vector<queue::Put>& records) 
     if (!deferred) continue;
     for (const LateVerdict& late : late_)
       if (late.event.stream == stream && std::erase(deferred->open, late.event.seq.value) > 0)
-        end_deferred(*deferred, {late.event.seq, late.kind, late.code}, true);
+        end_deferred(now, *deferred, {late.event.seq, late.kind, late.code}, true);
     if (const auto again = answer_.revisited.find(stream); again != answer_.revisited.end())
-      revisit(*deferred, again->second);
+      revisit(now, *deferred, again->second);
     Bytes left = write_deferred(*deferred);
     if (left == record.value) continue;
     answer_.transaction.expect_equals(record.key, record.value);
@@ -85,7 +85,7 @@ void ClientSession::on_late(Clocks now, const std::vector<queue::Put>& records) 
 }
 
 // `verdict` of an event in `record` is final. Those that this very answer passes are counted there.
-void ClientSession::end_deferred(const DeferredRecord& record, Verdict verdict, bool counted) {
+void ClientSession::end_deferred(Clocks now, const DeferredRecord& record, Verdict verdict, bool counted) {
   const StreamId stream = gather_stream_;
   if (counted && verdict.seq <= remembered_.mark(stream).mark.seq) {
     const auto [entry, fresh] = answer_.marks.try_emplace(stream, remembered_.mark(stream));
@@ -95,7 +95,7 @@ void ClientSession::end_deferred(const DeferredRecord& record, Verdict verdict, 
   }
   if (verdict.kind == VerdictKind::kRejected) {
     if (Result<Bytes> event = event_of(record.segment, verdict.seq)) {
-      const queue::DeadLetter letter{.code = verdict.code, .at = reply_.server_time, .event = *std::move(event)};
+      const queue::DeadLetter letter{.code = verdict.code, .at = now.wall, .event = *std::move(event)};
       answer_.transaction.put(queue::dead_letter_key({stream, verdict.seq}), queue::write_record(letter));
     }
   }
@@ -104,7 +104,7 @@ void ClientSession::end_deferred(const DeferredRecord& record, Verdict verdict, 
 }
 
 // After a rewind the stream is passed again. What was deferred may be final by now, or kept anew by this answer.
-void ClientSession::revisit(DeferredRecord& record, const SettledRun& run) {
+void ClientSession::revisit(Clocks now, DeferredRecord& record, const SettledRun& run) {
   std::vector<std::uint64_t> open;
   for (const std::uint64_t seq : record.open) {
     const auto at = std::find_if(run.exceptions.begin(), run.exceptions.end(),
@@ -118,7 +118,7 @@ void ClientSession::revisit(DeferredRecord& record, const SettledRun& run) {
     if (!passed || (deferred && !kept_anew)) {
       open.push_back(seq);
     } else if (!deferred) {
-      end_deferred(record, verdict, false);
+      end_deferred(now, record, verdict, false);
     }
   }
   record.open = std::move(open);

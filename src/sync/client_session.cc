@@ -100,6 +100,10 @@ void ClientSession::woke(Clocks now) {
   start(now);
 }
 
+void ClientSession::lease_freed(Clocks now) {
+  if (state_ == SessionState::kFollow && !closing_) start(now);
+}
+
 void ClientSession::connectivity(Clocks now, bool online, bool token_fresh) {
   const bool online_before = std::exchange(online_, online);
   if (token_fresh) token_asked_ = false;
@@ -214,6 +218,7 @@ void ClientSession::begin_plan(Clocks now) {
     verified_ = {};
   }
   plan_.emplace(remembered_, PushPlan::Budget{.events = credit_}, skipped_, suspects_);
+  if (totals_reread_) plan_->believe_totals();
   go_plan(now);
 }
 
@@ -234,9 +239,11 @@ void ClientSession::planned(Clocks now) {
   }
   if (plan_->outdated()) {
     plan_.reset();
+    totals_reread_ = true;
     read(SessionState::kMeta, {{all_meta(), queue::after_prefix(all_meta())}, kLoadRecordsMax});
     return;
   }
+  totals_reread_ = false;
   if (!plan_->damages().empty()) {
     queue::Transaction transaction;
     for (const Damage& damage : plan_->damages()) {
@@ -418,6 +425,7 @@ void ClientSession::on_refusal(Clocks now, std::uint16_t status, std::uint32_t r
       rest(SessionState::kPark, status == 401 ? ErrorCode::kUnauthorized : ErrorCode::kForbidden,
            {now.mono.value + kParkRecheckMs});
       return;
+    case 410: rest(SessionState::kPark, ErrorCode::kErased, {now.mono.value + kParkRecheckMs}); return;
     case 426: rest(SessionState::kPark, ErrorCode::kUnknownVersion, {now.mono.value + kParkRecheckMs}); return;
     case 413:
       credit_ = std::max(credit_ / 2, 1U);

@@ -90,6 +90,9 @@ class ClientSession {
   void answered(Clocks now, std::uint16_t status, std::uint32_t retry_after_ms, ByteView body);
   void unanswered(Clocks now);
   void woke(Clocks now);
+  // Another context has let go of the lease: whoever waited for it looks. Others stay asleep, or idle tabs would wake each
+  // other for ever.
+  void lease_freed(Clocks now);
   void connectivity(Clocks now, bool online, bool token_fresh);
   // Gives the lease up as soon as nothing is open, and starts nothing more.
   void close(Clocks now);
@@ -97,10 +100,10 @@ class ClientSession {
   [[nodiscard]] Wishes take();
   [[nodiscard]] SessionState state() const { return state_; }
   [[nodiscard]] bool resting() const { return state_ <= SessionState::kPark; }
-  [[nodiscard]] bool drained() const { return drained_; }    // the last plan found nothing to send
+  [[nodiscard]] bool drained() const { return drained_; }  // the last plan found nothing to send
   [[nodiscard]] bool closed() const { return closing_ && resting(); }
   [[nodiscard]] Millis wake_at() const { return wake_at_; }  // monotonic; 0 = no timer
-  [[nodiscard]] ErrorCode reason() const { return reason_; } // of the wait or parking; 0 = none
+  [[nodiscard]] ErrorCode reason() const { return reason_; }  // of the wait or parking; 0 = none
   [[nodiscard]] Millis oldest_unsent() const { return oldest_unsent_; }
   // What storage held when it was last read or written here: for reports, never for decisions.
   [[nodiscard]] const Remembered& known() const { return known_; }
@@ -132,8 +135,8 @@ class ClientSession {
   void on_refusal(Clocks now, std::uint16_t status, std::uint32_t retry_after_ms);
   void continue_answer(Clocks now);
   void on_late(Clocks now, const std::vector<queue::Put>& records);
-  void end_deferred(const DeferredRecord& record, Verdict verdict, bool counted);
-  void revisit(DeferredRecord& record, const SettledRun& run);
+  void end_deferred(Clocks now, const DeferredRecord& record, Verdict verdict, bool counted);
+  void revisit(Clocks now, DeferredRecord& record, const SettledRun& run);
   void store(Clocks now);
   void stored(Clocks now);
   // recovery (client_recovery.cc)
@@ -152,17 +155,17 @@ class ClientSession {
   Millis oldest_unsent_;
   bool online_ = true;
   bool wanted_ = false;
-  Millis heard_at_;              // monotonic, of the last answer; 0 = none yet
-  bool insisted_ = false;        // somebody asked for an attempt before its time
-  Millis waits_for_;             // wall clock: the stored time of the next attempt that this rest is for; 0 = none
-  Millis waited_for_;            // that time, once it was waited for here, whatever the wall clock says of it
+  Millis heard_at_;  // monotonic, of the last answer; 0 = none yet
+  bool insisted_ = false;  // somebody asked for an attempt before its time
+  Millis waits_for_;  // wall clock: the stored time of the next attempt that this rest is for; 0 = none
+  Millis waited_for_;  // that time, once it was waited for here, whatever the wall clock says of it
   bool drained_ = false;
   bool closing_ = false;
   bool token_asked_ = false;
   std::uint32_t offline_tries_ = 0;
   std::uint32_t storage_failures_ = 0;
   std::uint32_t late_polls_ = 0;
-  Millis late_poll_at_;          // monotonic
+  Millis late_poll_at_;  // monotonic
 
   Remembered remembered_;
   Remembered known_;
@@ -175,6 +178,7 @@ class ClientSession {
   std::set<StreamId> skipped_;  // parked: unknown to the server, undecodable there
   std::set<Bytes> suspects_;
   std::optional<PushPlan> plan_;
+  bool totals_reread_ = false;  // once, for a damage at the end of a stream
   std::uint64_t nonce_ = 0;
   StreamId verified_;  // after a change of incarnation: compared up to here
   bool verifying_ = false;

@@ -149,7 +149,7 @@ void PushPlan::resolve_at_end(std::uint32_t lane) {
     if (damage.resolved || static_cast<std::uint32_t>(damage.key.stream.lane) != lane) continue;
     const queue::EpochTotals* totals = remembered_->totals_of(damage.key.stream.epoch);
     const bool newest = totals != nullptr && totals->last[lane] == damage.key.last.value;
-    if (!newest && !damage.followed) {
+    if (!newest && !damage.followed && !totals_believed_) {
       outdated_ = true;  // its context has stored more since the totals were read
       continue;
     }

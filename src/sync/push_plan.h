@@ -59,6 +59,8 @@ class PushPlan {
 
   // `skipped` streams are parked; `suspects` are keys whose record failed its checksum before. Both outlive the plan.
   PushPlan(const Remembered& remembered, Budget budget, const std::set<StreamId>& skipped, std::set<Bytes>& suspects);
+  // The totals were read again for this plan: what they do not explain will not be explained by a third reading.
+  void believe_totals() { totals_believed_ = true; }
 
   // The next range to read, or nothing when the plan is complete.
   [[nodiscard]] std::optional<ReadWish> next();
@@ -138,6 +140,7 @@ class PushPlan {
   bool suspicious_ = false;
   bool blocked_any_ = false;
   bool outdated_ = false;
+  bool totals_believed_ = false;
   Millis oldest_;
 };
 

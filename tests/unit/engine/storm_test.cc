@@ -125,6 +125,7 @@ struct Storm {
   std::set<std::string> accepted;
   std::map<std::uint32_t, std::string> labels;  // command → label (commands are unique over contexts)
   std::uint32_t next_command = 1;
+  std::uint64_t storage_calls = 0;
 
   struct Context {
     std::unique_ptr<engine::Engine> engine;
@@ -162,6 +163,7 @@ struct Storm {
   bool fault(std::uint32_t n, std::uint32_t d) { return faults && prng.chance(n, d); }
 
   void carry_out(std::size_t index, const engine::Output& output) {
+    storage_calls += std::holds_alternative<engine::Persist>(output) || std::holds_alternative<engine::Load>(output);
     if (const auto* persist = std::get_if<engine::Persist>(&output)) {
       engine::PersistFailed failed{.tx = persist->tx};
       if (fault(1, 25)) {
@@ -306,6 +308,19 @@ BOOST_AUTO_TEST_SUITE(storms)
 
 BOOST_AUTO_TEST_CASE(every_accepted_event_is_applied_once_and_in_order) {
   for (std::uint64_t seed = 1; seed <= 24; ++seed) storm(seed);
+}
+
+// Open tabs with nothing to do must not keep each other awake: every turn costs a disk and a battery.
+BOOST_AUTO_TEST_CASE(idle_contexts_come_to_rest) {
+  Storm world(1);
+  world.faults = false;
+  world.contexts.resize(3);
+  for (std::size_t i = 0; i < 3; ++i) world.boot(i);
+  for (std::size_t i = 0; i < 3; ++i) world.enqueue(i);
+  world.run(world.now + 30'000);
+  const std::uint64_t before = world.storage_calls;
+  world.run(world.now + 60'000);
+  BOOST_TEST(world.storage_calls == before);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
