@@ -189,8 +189,9 @@ const lines_max = 150; // of what a failing step printed
 // A step that builds may end its process; it is run as one, with its output captured like any other.
 if (args[0] === "--one-step") {
   const { code, output } = await steps[args[1]]();
-  process.stdout.write(output);
-  process.exit(code);
+  // Not before a pipe has taken all of it: the counts stand at its end.
+  process.stdout.write(output, () => process.exit(code));
+  await new Promise(() => undefined);
 }
 const own_process = (name) => () => program(process.execPath, [at("scripts/test.mjs"), "--one-step", name]);
 
