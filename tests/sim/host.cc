@@ -341,9 +341,6 @@ void World::send(std::size_t index, const engine::Send& send) {
   Context& context = *contexts_[index];
   Device& device = *devices_[context.device];
   check_patience(context, device);
-  if (now_ < context.asked_to_wait_until && !context.nudged)
-    ledger_.fail("patience: the server had asked to wait " + std::to_string(context.asked_to_wait_until - now_) +
-                 " ms more");
   context.asked_to_wait_until = 0;
   context.nudged = false;
   note(hash64(send.body, send.request));
@@ -411,7 +408,12 @@ void World::check_patience(const Context& context, const Device& device) {
   if (retry->attempts > device.busy_answers + 3 && !device.twin)
     ledger_.fail("attempts: " + std::to_string(retry->attempts) + " counted, the server refused " +
                  std::to_string(device.busy_answers) + " times");
-  if (device.jumped_at >= 0 || device.twin || context.nudged) return;
+  if (device.twin || context.nudged) return;
+  // A later answer, in whatever context, ends what an earlier one asked for; until then the stored record stands.
+  if (retry->attempts > 0 && now_ < context.asked_to_wait_until)
+    ledger_.fail("patience: the server had asked to wait " + std::to_string(context.asked_to_wait_until - now_) +
+                 " ms more");
+  if (device.jumped_at >= 0) return;
   if (retry->attempts > 0 && retry->next_at.value > wall(device) + 5)
     ledger_.fail("patience: a request " + std::to_string(retry->next_at.value - wall(device)) + " ms before its time");
 }

@@ -111,7 +111,9 @@ void Server::run(sync::ServerSession& session, Device& device, Millis time) {
                     static_cast<int>(other.stream.lane), static_cast<unsigned long long>(other.seq.value));
     Stream& stream = device.streams[event.id.stream];
     if (stream.hashes.size() < event.id.seq.value) stream.hashes.resize(static_cast<std::size_t>(event.id.seq.value));
-    stream.hashes[static_cast<std::size_t>(event.id.seq.value - 1)] = event.hash;
+    // Behind a void the stream goes on with the void's hash, whatever is recovered of it later.
+    RollingHash& hash = stream.hashes[static_cast<std::size_t>(event.id.seq.value - 1)];
+    if (!event.recovered || hash.value == 0) hash = event.hash;
     if (outcome.kind == sync::VerdictKind::kApplied) {
       stream.verdicts.erase(event.id.seq.value);
     } else {
@@ -126,7 +128,10 @@ void Server::run(sync::ServerSession& session, Device& device, Millis time) {
     device.streams[write.stream].hashes.resize(static_cast<std::size_t>(write.after.seq.value));
   }
   for (const sync::VoidWrite& write : writes.voids) {
-    device.streams[write.range.stream].voids.push_back({write.range.from, write.range.to, write.range.reason, false});
+    Stream& stream = device.streams[write.range.stream];
+    stream.voids.push_back({write.range.from, write.range.to, write.range.reason, false});
+    if (stream.hashes.size() >= write.range.to.value)
+      stream.hashes[static_cast<std::size_t>(write.range.to.value - 1)] = write.range.hash_after;
     if (tracing)
       std::printf("      void %llx.%d.%llu-%llu\n", static_cast<unsigned long long>(write.range.stream.epoch.value),
                   static_cast<int>(write.range.stream.lane), static_cast<unsigned long long>(write.range.from.value),

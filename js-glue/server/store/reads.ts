@@ -194,7 +194,8 @@ export class SqlReads implements Reads {
       ${withDevice ? deviceRow : ""} SELECT ${Tag.mark} AS tag, d.epoch, d.lane, d.last_seq AS a, d.roll_hash AS b, 0 AS c${more}
         FROM ${streams} JOIN device_stream d ON ${of("d")}
       UNION ALL SELECT ${Tag.hash}, r.epoch, r.lane, r.seq,
-             (SELECT q.roll_hash FROM offline_sync_queue q WHERE ${of("q")} AND ${exactly("q.client_seq", "r.seq")}), 0${more}
+             COALESCE((SELECT NULLIF(e.hash_after, 0) FROM stream_void e WHERE ${of("e")} AND e.to_seq = r.seq),
+               (SELECT q.roll_hash FROM offline_sync_queue q WHERE ${of("q")} AND ${exactly("q.client_seq", "r.seq")})), 0${more}
         FROM ${this.#positions.table(4)}
       UNION ALL SELECT ${Tag.verdict}, v.epoch, v.lane, v.client_seq, v.kind, v.code${more}
         FROM ${streams} JOIN event_verdict v ON ${of("v")} AND v.client_seq > r.stored AND v.kind <> 0
@@ -213,11 +214,19 @@ export class SqlReads implements Reads {
     from: number,
     to: number,
   ): Promise<readonly Mark[]> {
+    const params = [tenant, device, toSql(stream.epoch), stream.lane, from, to];
     const rows = await this.connection.query(
       `SELECT client_seq, roll_hash FROM offline_sync_queue WHERE ${STREAM} AND client_seq BETWEEN $5 AND $6 ORDER BY client_seq`,
-      [tenant, device, toSql(stream.epoch), stream.lane, from, to],
+      params,
     );
-    return rows.map((row) => ({ seq: int(row, "client_seq"), hash: word(row, "roll_hash") }));
+    // A stream goes on behind a void with the void's hash, and clients store watermarks there.
+    const ends = await this.connection.query(
+      `SELECT to_seq, hash_after FROM stream_void WHERE ${STREAM} AND to_seq BETWEEN $5 AND $6 AND hash_after <> 0`,
+      params,
+    );
+    const marks = new Map(rows.map((row) => [int(row, "client_seq"), word(row, "roll_hash")]));
+    for (const row of ends) marks.set(int(row, "to_seq"), word(row, "hash_after"));
+    return [...marks].map(([seq, hash]) => ({ seq, hash })).sort((a, b) => a.seq - b.seq);
   }
 
   async marks(tenant: string, device: Uint8Array, limit: number): Promise<readonly (StreamRef & Mark)[]> {

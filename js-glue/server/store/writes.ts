@@ -281,7 +281,7 @@ export class SqlWrites extends SqlReads implements Writes {
         b,
         int(row, "reason"),
         toSql(word(row, "hash_before")),
-        toSql(word(row, "hash_after")),
+        b === to ? toSql(word(row, "hash_after")) : 0, // no hash is known inside of a void
         int(row, "created_at"),
         recovered,
       ];
