@@ -105,6 +105,8 @@ struct ServerSession::Impl {
 
   std::map<StreamId, Progress> progress;
   std::map<StreamId, Sequence> dep_marks;
+  std::map<StreamId, Sequence> judged;  // the same before this push
+  std::set<EventId> deferred;           // of earlier pushes
   std::vector<LateVerdict> late;
   // While planning: entities with deferred events, each with what its oldest one waits for.
   std::map<std::uint32_t, std::vector<EventId>> oldest_waiting;
@@ -200,6 +202,7 @@ void ServerSession::plan(Rows rows) {
   OAS_ASSERT(rows.streams.size() == impl.needs.size());
   impl.progress.clear();
   impl.dep_marks.clear();
+  impl.deferred.clear();
   impl.planned.clear();
   impl.outcomes.clear();
   impl.voids.clear();
@@ -209,8 +212,10 @@ void ServerSession::plan(Rows rows) {
   impl.probe.reset();
   impl.late = std::move(rows.late);
   impl.deferred_count = static_cast<std::uint32_t>(rows.deferred.size());
-  for (const DeferredRow& row : rows.deferred)
+  for (const DeferredRow& row : rows.deferred) {
+    impl.deferred.insert(row.event);
     if (row.entity != 0) impl.oldest_waiting.try_emplace(row.entity, row.after);
+  }
   for (std::size_t i = 0; i < rows.streams.size(); ++i) {
     StreamRow& row = rows.streams[i];
     OAS_ASSERT(row.stream == impl.needs[i].stream);
@@ -219,6 +224,7 @@ void ServerSession::plan(Rows rows) {
                                     [&row](const StreamState& one) { return one.stream == row.stream; });
     if (state != impl.request.streams.end()) impl.start_stream(*state, std::move(row));
   }
+  impl.judged = impl.dep_marks;
   const Incarnation known = impl.request.known;
   const bool strangers = known != Incarnation{} && known != rows.incarnation && !OAS_MUTANT(kRestoredServerTakesOn);
   if (!strangers)
@@ -357,9 +363,10 @@ bool ServerSession::Impl::plan_event(Progress& at, const OpenItem& item, std::ui
   event.recovered = is_recovered;
   if (event.refused == 0) {
     event.after = event.entity == 0 ? std::vector<EventId>{} : open_deps(index, event.entity);
-    // What it stands in for must have been judged first; a restored server may have forgotten that it was.
+    // What it stands in for must have been judged first, and for good; a restored server may have forgotten that it was.
     if (const std::optional<EventId>& original = row.event.replaces)
-      if (const auto mark = dep_marks.find(original->stream); mark != dep_marks.end() && mark->second < original->seq)
+      if (const auto mark = judged.find(original->stream);
+          mark != judged.end() && (mark->second < original->seq || deferred.contains(*original)))
         event.after.push_back(*original);
     const bool waits = !event.after.empty() || held_back(event.entity, event.id);
     if (waits && deferred_count >= kDeferredPerDeviceMax) {

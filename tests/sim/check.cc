@@ -139,7 +139,8 @@ void World::check_device(const Device& device) {
                                                             : queue::read_record<queue::StreamMark>(record->second);
       if (!mark) return ledger_.fail("a watermark cannot be read");
       if (mark->mark.seq.value < totals->last[lane])
-        return ledger_.fail("I10: a stream has given " + std::to_string(totals->last[lane]) + " numbers and passed " +
+        return ledger_.fail("I10: a stream of " + std::string(device.twin ? "a copied device" : "a device") +
+                            " has given " + std::to_string(totals->last[lane]) + " numbers and passed " +
                             std::to_string(mark->mark.seq.value));
       if (mark->deferred != 0) return ledger_.fail("I10: events count as deferred for ever");
       if (mark->rejected + mark->voided > mark->mark.seq.value) return ledger_.fail("I10: more exceptions than events");
