@@ -27,6 +27,7 @@ const REPEATABLE: ReadonlySet<Op> = new Set([Op.drain, Op.status, Op.pending, Op
 const OUTCOME_OPEN = "the instance was rebuilt before it answered; look what became of it before you repeat it";
 
 const TRAPS_MAX = 2;
+const LETTER_KEY_BYTES = 18;
 const SEGMENT_KEY_BYTES = 35;
 
 export class Outstanding {
@@ -112,10 +113,25 @@ export class Outstanding {
    * are given in the order of the calls within a lane, and only numbers above those already answered can be new. Batches
    * of calls expect nothing; what expects something moves older events about.
    */
-  covered({ expects, puts }: WriteBatch): void {
+  covered({ expects, puts, deletes }: WriteBatch): void {
     if (expects.length > 0) return;
-    for (const { key } of puts) {
-      if (key.length !== SEGMENT_KEY_BYTES || key[0] !== 0x73 || key[1] !== 0x70) continue; // 's' 'p'
+    // An event that a command stores joins when its letter has been read, so it may stand behind calls made after it. It is
+    // in the batch if its letter is deleted with it.
+    const letters = [0, 0, 0, 0, 0];
+    for (const { from } of deletes) {
+      const lane = from[9] ?? 0;
+      if (from.length === LETTER_KEY_BYTES && from[0] === 0x78 && lane < letters.length) letters[lane]!++;
+    }
+    const segments = puts.filter(({ key: k }) => k.length === SEGMENT_KEY_BYTES && k[0] === 0x73 && k[1] === 0x70); // 's' 'p'
+    const plain = letters.map((count) => -count);
+    for (const { key } of segments) {
+      const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+      const lane = view.getUint8(2);
+      const known = view.getBigUint64(11) === this.#epoch ? (this.#stored[lane] ?? 0) : 0;
+      const first = Math.max(Number(view.getBigUint64(19)), known + 1);
+      plain[lane]! += Math.max(0, Number(view.getBigUint64(27)) - first + 1);
+    }
+    for (const { key } of segments) {
       const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
       const lane = view.getUint8(2);
       const epoch = view.getBigUint64(11);
@@ -125,7 +141,11 @@ export class Outstanding {
       let seq = Math.max(Number(view.getBigUint64(19)), stored + 1);
       for (const [number, call] of this.#calls) {
         if (seq > last) break;
-        if (call.lane === lane) this.#take(number)?.stored({ epoch, lane, seq: seq++ });
+        if (call.lane !== lane) continue;
+        const left = call.text === "" ? letters : plain;
+        if ((left[lane] ?? 0) <= 0) continue;
+        left[lane]!--;
+        this.#take(number)?.stored({ epoch, lane, seq: seq++ });
       }
       this.#stored[lane] = Math.max(last, stored);
     }

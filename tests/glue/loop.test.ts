@@ -6,6 +6,7 @@ import { failure } from "../../js-glue/core/errors.ts";
 import { formatEventId } from "../../js-glue/core/events.ts";
 import { Op } from "../../js-glue/core/io.ts";
 import { EngineLoop } from "../../js-glue/core/loop.ts";
+import { Outstanding } from "../../js-glue/core/outstanding.ts";
 import { type DeadLetter, pageArgs, readPage } from "../../js-glue/core/pages.ts";
 import type { Core, CreateCore, Store } from "../../js-glue/core/ports.ts";
 import { CountingRandom, callOf, Listener, noNetwork, realCore, settle, TestStore } from "./helpers.ts";
@@ -206,6 +207,27 @@ describe("a trap", () => {
     assert.equal(fate.answers, 1);
     assert.deepEqual((await pending(loop)).length, 1);
     await loop.close();
+  });
+
+  test("does not take a later call for a command whose event was not yet formed", async () => {
+    const outstanding = new Outstanding();
+    outstanding.begin(7n, [1, 1, 1, 1, 1]);
+    const retried = callOf({ eventData: "letter" });
+    outstanding.addCommandCall({ ...retried.call, text: "" });
+    const plain = [callOf({ eventData: 1 }), callOf({ eventData: 2 })];
+    outstanding.add(plain.map(({ call }) => call));
+    const key = new Uint8Array(35);
+    const view = new DataView(key.buffer);
+    key.set([0x73, 0x70, plain[0]!.call.lane]);
+    view.setBigUint64(11, 7n);
+    view.setBigUint64(19, 1n);
+    view.setBigUint64(27, 2n);
+    outstanding.covered({ level: "strict", expects: [], deletes: [], puts: [{ key, value: new Uint8Array(0) }] });
+    assert.deepEqual(
+      plain.map(({ position }) => position?.seq),
+      [1, 2],
+    );
+    assert.equal(retried.answers, 0);
   });
 
   test("the event that causes it twice is refused, its neighbours are stored", async () => {

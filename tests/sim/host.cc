@@ -317,8 +317,14 @@ void World::end_transaction(std::size_t index, const engine::Persist& persist, b
         std::array<std::uint64_t, kLaneCount> covered{};
         for (std::size_t lane = 0; lane < kLaneCount; ++lane)
           covered[lane] = totals->last[lane] - std::min(totals->last[lane], context.stored[lane]);
+        std::array<std::uint64_t, kLaneCount> letters{};
+        for (const engine::KeyRange& range : persist.deletes)
+          if (range.from.size() == 18 && range.from[0] == 'x') ++letters[range.from[9] % kLaneCount];
+        for (std::size_t lane = 0; lane < kLaneCount; ++lane) covered[lane] -= std::min(covered[lane], letters[lane]);
         for (auto at = context.calls.begin(); at != context.calls.end();) {
-          std::uint64_t& left = covered[static_cast<std::size_t>(at->second.lane)];
+          const auto lane = static_cast<std::size_t>(at->second.lane);
+          // An event that a command stores is in it if its letter is deleted with it.
+          std::uint64_t& left = at->second.text.empty() ? letters[lane] : covered[lane];
           if (left == 0) {
             ++at;
             continue;
