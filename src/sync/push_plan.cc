@@ -182,6 +182,14 @@ void PushPlan::take(queue::Put record) {
     return;
   }
 
+  const queue::Rewind rewind = remembered_->mark(stream).rewind;
+  if (key->first > at.next && rewind == queue::Rewind::kCompare) {
+    // Whether it can be read or not: what lies before it is at the server or nowhere.
+    blocked_.insert(stream);
+    compare_.emplace(stream, key->first);
+    return;
+  }
+
   Planned planned{.key = *key, .record = {}, .head = {}, .hole = {}};
   if (queue::is_hole(record.value)) {
     const Result<queue::HoleRecord> hole = queue::read_record<queue::HoleRecord>(record.value);
@@ -211,14 +219,9 @@ void PushPlan::take(queue::Put record) {
   const RollingHash before = planned.hole ? planned.hole->hash_before : planned.head.hash_before;
 
   if (key->first > at.next) {
-    const queue::Rewind rewind = remembered_->mark(stream).rewind;
     if (rewind != queue::Rewind::kCompared) {
       blocked_.insert(stream);
-      if (rewind == queue::Rewind::kCompare) {
-        compare_.emplace(stream, key->first);
-      } else {
-        blocked_any_ = true;  // an earlier record is missing, or its journal is not taken over yet
-      }
+      blocked_any_ = true;  // an earlier record is missing, or its journal is not taken over yet
       return;
     }
     const queue::SegmentKey hole_key{key->hlc, stream, at.next, {key->first.value - 1}};
@@ -243,7 +246,8 @@ void PushPlan::take_damaged(const queue::SegmentKey& key, Bytes record_key, Chai
   if (!again) {
     suspects_->insert(std::move(record_key));
     suspicious_ = true;
-  } else if (key.first <= at.next) {  // part of it may have passed before
+  } else if (key.first <= at.next || remembered_->mark(stream).rewind == queue::Rewind::kCompared) {
+    // Part of it may have passed before; after a rewind what lies before it may be held by nobody.
     damages_.push_back({.key = key, .before = at.hash, .after = {}});
   }
   blocked_.insert(stream);

@@ -105,7 +105,7 @@ struct ServerSession::Impl {
 
   std::map<StreamId, Progress> progress;
   std::map<StreamId, Sequence> dep_marks;
-  std::map<StreamId, Sequence> judged;  // the same before this push
+  std::map<StreamId, Sequence> judged;  // the same before this push, and voids, which are final at once
   std::set<EventId> deferred;           // of earlier pushes
   std::vector<LateVerdict> late;
   // While planning: entities with deferred events, each with what its oldest one waits for.
@@ -352,6 +352,7 @@ void ServerSession::Impl::plan_hole(Progress& at, const OpenItem& item) {
   at.new_voids.push_back({range.from, range.to, range.reason, false});
   at.mark = {item.last, item.after};
   dep_marks[item.stream] = item.last;
+  if (Sequence& mark = judged[item.stream]; mark.value + 1 >= item.first.value) mark = std::max(mark, item.last);
 }
 
 bool ServerSession::Impl::plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq,
