@@ -7,6 +7,7 @@
 
 import { failure, type OfflineSyncError } from "./errors.ts";
 import { DURABILITIES, type Durability, type Position, PRIORITIES, type Priority } from "./events.ts";
+import type { StoredRecord } from "./ports.ts";
 import { toEnvelopeField, toJson } from "./validate.ts";
 
 export interface QueuedEvent {
@@ -26,6 +27,8 @@ export interface QueuedEvent {
 export interface Call {
   readonly text: string;
   readonly lane: number;
+  /** Records of the host's own, written in the transaction that stores the event. */
+  readonly riders?: readonly StoredRecord[] | undefined;
   stored(position: Position): void;
   failed(error: OfflineSyncError): void;
 }

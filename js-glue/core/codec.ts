@@ -5,7 +5,7 @@
  * into the core's memory is dead after the next call, and a stored view would drag its whole buffer into the database.
  */
 
-import type { EngineStatus, Input, Notice, Output, SettledException } from "./io.ts";
+import type { Accepted, EngineStatus, Input, Notice, Output, SettledException } from "./io.ts";
 import type { Core, Expectation, KeyRange, Level, StoredRecord } from "./ports.ts";
 
 const HEAD_BYTES = 5;
@@ -225,8 +225,17 @@ function readPersist(from: Reader): Output {
     kind: "persist",
     tx,
     batch: { level, expects, puts, deletes, guard: guard.key.length > 0 ? guard : undefined },
+    covers: from.list(() => readAccepted(from)),
   };
 }
+
+const readAccepted = (from: Reader): Accepted => ({
+  first: from.u32(),
+  count: from.u32(),
+  epoch: from.u64(),
+  lane: from.u8(),
+  seq: from.count(),
+});
 
 /** Also what the command `status` answers with. */
 export function readStatus(from: Reader): EngineStatus {
@@ -249,14 +258,7 @@ function readNotice(from: Reader): Notice {
   const kind = from.u8();
   switch (kind) {
     case 0:
-      return {
-        notice: "accepted",
-        first: from.u32(),
-        count: from.u32(),
-        epoch: from.u64(),
-        lane: from.u8(),
-        seq: from.count(),
-      };
+      return { notice: "accepted", ...readAccepted(from) };
     case 1:
       return { notice: "failed", command: from.u32(), code: from.u16(), detail: from.count() };
     case 2:

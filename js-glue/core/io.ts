@@ -46,10 +46,21 @@ export type Input =
   | { readonly kind: "peer"; readonly bytes: Uint8Array }
   | { readonly kind: "command"; readonly command: number; readonly op: Op; readonly args: Uint8Array };
 
+/** A run of calls with consecutive numbers, the first of which is given. */
+export interface Accepted {
+  readonly first: number;
+  readonly count: number;
+  readonly epoch: bigint;
+  readonly lane: number;
+  readonly seq: number;
+}
+
 export interface PersistOutput {
   readonly kind: "persist";
   readonly tx: number;
   readonly batch: WriteBatch;
+  /** The calls it stores. */
+  readonly covers: readonly Accepted[];
 }
 
 export interface LoadOutput {
@@ -91,14 +102,7 @@ export interface SettledException {
 }
 
 export type Notice =
-  | {
-      readonly notice: "accepted";
-      readonly first: number;
-      readonly count: number;
-      readonly epoch: bigint;
-      readonly lane: number;
-      readonly seq: number;
-    }
+  | ({ readonly notice: "accepted" } & Accepted)
   | { readonly notice: "failed"; readonly command: number; readonly code: number; readonly detail: number }
   | { readonly notice: "result"; readonly command: number; readonly bytes: Uint8Array }
   | {

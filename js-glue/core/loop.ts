@@ -88,7 +88,6 @@ export class EngineLoop {
       return;
     }
     this.#core = core;
-    this.#outstanding.begin(epoch, next);
     this.#turn([
       {
         kind: "start",
@@ -240,8 +239,11 @@ export class EngineLoop {
     );
   }
 
-  #persist(persist: PersistOutput): void {
-    const { tx, batch } = persist;
+  #persist(given: PersistOutput): void {
+    const riders = this.#outstanding.riders(given.covers);
+    const batch = riders.length === 0 ? given.batch : { ...given.batch, puts: [...given.batch.puts, ...riders] };
+    const persist = { ...given, batch };
+    const { tx } = persist;
     const outcome: InHand["outcome"] = this.#ports.store.commit(batch).then(
       () => ({ kind: "persisted", tx }),
       (error: unknown) => {
@@ -399,7 +401,7 @@ export class EngineLoop {
         },
       );
     }
-    if (ended.kind === "persisted") this.#outstanding.covered(inHand.persist.batch);
+    if (ended.kind === "persisted") for (const run of inHand.persist.covers) this.#outstanding.accepted(run);
   }
 
   #sleep(ms: number): Promise<void> {

@@ -7,8 +7,8 @@
 import type { Call } from "./calls.ts";
 import { failure, failureOf, type OfflineSyncError } from "./errors.ts";
 import { WAITING_BYTES_MAX, WAITING_EVENTS_MAX } from "./events.ts";
-import { type Notice, Op } from "./io.ts";
-import type { WriteBatch } from "./ports.ts";
+import { type Accepted, type Notice, Op } from "./io.ts";
+import type { StoredRecord } from "./ports.ts";
 
 export interface Run {
   readonly first: number;
@@ -27,8 +27,6 @@ const REPEATABLE: ReadonlySet<Op> = new Set([Op.drain, Op.status, Op.pending, Op
 const OUTCOME_OPEN = "the instance was rebuilt before it answered; look what became of it before you repeat it";
 
 const TRAPS_MAX = 2;
-const LETTER_KEY_BYTES = 18;
-const SEGMENT_KEY_BYTES = 35;
 
 export class Outstanding {
   readonly #calls = new Map<number, Call>();
@@ -36,18 +34,9 @@ export class Outstanding {
   readonly #traps = new Map<number, number>();
   #next = 1;
   #chars = 0;
-  #epoch = 0n;
-  /** Highest number per lane that is known to be stored. */
-  #stored = [0, 0, 0, 0, 0];
 
   get idle(): boolean {
     return this.#calls.size === 0 && this.#commands.size === 0;
-  }
-
-  /** A new instance numbers from here on. */
-  begin(epoch: bigint, next: readonly number[]): void {
-    this.#epoch = epoch;
-    this.#stored = next.map((number) => number - 1);
   }
 
   /** The calls with their command numbers; those beyond the limits are refused at once. */
@@ -90,9 +79,16 @@ export class Outstanding {
     return call;
   }
 
-  accepted({ first, count, epoch, lane, seq }: Extract<Notice, { readonly notice: "accepted" }>): void {
-    this.#epoch = epoch;
-    this.#stored[lane] = seq + count - 1;
+  /** What these calls want written beside their events, in the same transaction. */
+  riders(runs: readonly Accepted[]): readonly StoredRecord[] {
+    const records: StoredRecord[] = [];
+    for (const { first, count } of runs)
+      for (let i = 0; i < count; i++) records.push(...(this.#calls.get(first + i)?.riders ?? []));
+    return records;
+  }
+
+  /** These calls are stored: said by an instance, or known of the transaction that its death left behind. */
+  accepted({ first, count, epoch, lane, seq }: Accepted): void {
     for (let i = 0; i < count; i++) this.#take(first + i)?.stored({ epoch, lane, seq: seq + i });
   }
 
@@ -106,49 +102,6 @@ export class Outstanding {
   result({ command, bytes }: Extract<Notice, { readonly notice: "result" }>): void {
     this.#commands.get(command)?.resolve(bytes);
     this.#commands.delete(command);
-  }
-
-  /**
-   * The instance is gone, but this batch of its making was written: answers the calls whose events lie in it. Numbers
-   * are given in the order of the calls within a lane, and only numbers above those already answered can be new. Batches
-   * of calls expect nothing; what expects something moves older events about.
-   */
-  covered({ expects, puts, deletes }: WriteBatch): void {
-    if (expects.length > 0) return;
-    // An event that a command stores joins when its letter has been read, so it may stand behind calls made after it. It is
-    // in the batch if its letter is deleted with it.
-    const letters = [0, 0, 0, 0, 0];
-    for (const { from } of deletes) {
-      const lane = from[9] ?? 0;
-      if (from.length === LETTER_KEY_BYTES && from[0] === 0x78 && lane < letters.length) letters[lane]!++;
-    }
-    const segments = puts.filter(({ key: k }) => k.length === SEGMENT_KEY_BYTES && k[0] === 0x73 && k[1] === 0x70); // 's' 'p'
-    const plain = letters.map((count) => -count);
-    for (const { key } of segments) {
-      const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-      const lane = view.getUint8(2);
-      const known = view.getBigUint64(11) === this.#epoch ? (this.#stored[lane] ?? 0) : 0;
-      const first = Math.max(Number(view.getBigUint64(19)), known + 1);
-      plain[lane]! += Math.max(0, Number(view.getBigUint64(27)) - first + 1);
-    }
-    for (const { key } of segments) {
-      const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
-      const lane = view.getUint8(2);
-      const epoch = view.getBigUint64(11);
-      const last = Number(view.getBigUint64(27));
-      if (epoch !== this.#epoch) this.begin(epoch, [1, 1, 1, 1, 1]); // a fork made the instance go on under another
-      const stored = this.#stored[lane] ?? 0;
-      let seq = Math.max(Number(view.getBigUint64(19)), stored + 1);
-      for (const [number, call] of this.#calls) {
-        if (seq > last) break;
-        if (call.lane !== lane) continue;
-        const left = call.text === "" ? letters : plain;
-        if ((left[lane] ?? 0) <= 0) continue;
-        left[lane]!--;
-        this.#take(number)?.stored({ epoch, lane, seq: seq++ });
-      }
-      this.#stored[lane] = Math.max(last, stored);
-    }
   }
 
   /** These were in the block that killed an instance. Those that did so twice are refused for good. */

@@ -565,7 +565,11 @@ struct Engine::Impl {
                         .expects = std::move(transaction.expects),
                         .puts = std::move(transaction.puts),
                         .deletes = std::move(transaction.deletes),
-                        .guard = {}};
+                        .guard = {},
+                        .covers = {}};
+    if (whose == Owner::kOutbox)
+      for (const queue::AcceptedRun& run : outbox->forming())
+        in_flight.covers.push_back({run.first_command, run.count, run.first});
     if (!in_flight.expects.empty()) {
       // A replay after a lost connection must not take its own success for another writer's.
       Bytes value;

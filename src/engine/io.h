@@ -104,6 +104,13 @@ using Input = std::variant<Start, Enqueue, Loaded, LoadFailed, Persisted, Persis
 
 // --- outputs ----------------------------------------------------------------------------------------------------
 
+// `first`..`first + count - 1` were stored at the durability they asked for, with consecutive numbers from `id`.
+struct Accepted {
+  std::uint32_t first{};
+  std::uint32_t count{};
+  EventId id;
+};
+
 // One transaction, all or nothing, confirmed by Persisted{tx}. The engine has at most one in flight. `guard` is a put
 // like the others; a host that lost its connection reads the guard's key first: the value there means it happened.
 struct Persist {
@@ -113,6 +120,8 @@ struct Persist {
   std::vector<Put> puts;
   std::vector<KeyRange> deletes;  // carried out before the puts
   Put guard;  // empty key when there is nothing to guard (no expects)
+  std::vector<Accepted>
+      covers;  // the calls it stores: a host may add records of its own to theirs, and knows after a trap
 };
 struct Load {
   std::uint32_t load{};
@@ -133,12 +142,6 @@ struct Tell {
   Bytes bytes;
 };
 
-// `first`..`first + count - 1` were stored at the durability they asked for, with consecutive numbers from `id`.
-struct Accepted {
-  std::uint32_t first{};
-  std::uint32_t count{};
-  EventId id;
-};
 struct Failed {
   std::uint32_t command{};
   std::uint16_t code{};

@@ -259,7 +259,7 @@ template <class A>
 void fields(A& a, Is<Persist> auto& r) {
   all(a, r.tx);
   small_enum(a, r.durability, 4);
-  all(a, r.expects, r.puts, r.deletes, r.guard);
+  all(a, r.expects, r.puts, r.deletes, r.guard, r.covers);
 }
 template <class A>
 void fields(A& a, Is<Load> auto& r) {

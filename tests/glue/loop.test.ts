@@ -6,7 +6,6 @@ import { failure } from "../../js-glue/core/errors.ts";
 import { formatEventId } from "../../js-glue/core/events.ts";
 import { Op } from "../../js-glue/core/io.ts";
 import { EngineLoop } from "../../js-glue/core/loop.ts";
-import { Outstanding } from "../../js-glue/core/outstanding.ts";
 import { type DeadLetter, pageArgs, readPage } from "../../js-glue/core/pages.ts";
 import type { Core, CreateCore, Store } from "../../js-glue/core/ports.ts";
 import { CountingRandom, callOf, Listener, noNetwork, realCore, settle, TestStore } from "./helpers.ts";
@@ -209,25 +208,17 @@ describe("a trap", () => {
     await loop.close();
   });
 
-  test("does not take a later call for a command whose event was not yet formed", async () => {
-    const outstanding = new Outstanding();
-    outstanding.begin(7n, [1, 1, 1, 1, 1]);
-    const retried = callOf({ eventData: "letter" });
-    outstanding.addCommandCall({ ...retried.call, text: "" });
-    const plain = [callOf({ eventData: 1 }), callOf({ eventData: 2 })];
-    outstanding.add(plain.map(({ call }) => call));
-    const key = new Uint8Array(35);
-    const view = new DataView(key.buffer);
-    key.set([0x73, 0x70, plain[0]!.call.lane]);
-    view.setBigUint64(11, 7n);
-    view.setBigUint64(19, 1n);
-    view.setBigUint64(27, 2n);
-    outstanding.covered({ level: "strict", expects: [], deletes: [], puts: [{ key, value: new Uint8Array(0) }] });
-    assert.deepEqual(
-      plain.map(({ position }) => position?.seq),
-      [1, 2],
-    );
-    assert.equal(retried.answers, 0);
+  test("a call's own records are written with its event, and with no other", async () => {
+    const store = new TestStore();
+    const { loop } = await running(store);
+    const rider = { key: Uint8Array.of(0x64, 1), value: Uint8Array.of(7) };
+    const [plain, ridden] = [callOf({ eventData: 1 }), callOf({ eventData: 2 })];
+    loop.enqueue([plain.call]);
+    loop.enqueue([{ ...ridden.call, riders: [rider] }]);
+    await Promise.all([plain.done, ridden.done]);
+    const found = await store.scan({ from: Uint8Array.of(0x64), to: Uint8Array.of(0x65) }, 10);
+    assert.deepEqual(found, [rider]);
+    await loop.close();
   });
 
   test("the event that causes it twice is refused, its neighbours are stored", async () => {

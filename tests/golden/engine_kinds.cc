@@ -74,6 +74,9 @@ Output output_of(Prng& prng, std::uint32_t kind) {
         persist.expects.push_back({static_cast<Expect::Kind>(prng.below(3)), blob(prng), blob(prng)});
       for (std::uint32_t n = prng.below(3); n > 0; --n) persist.puts.push_back({blob(prng), blob(prng)});
       for (std::uint32_t n = prng.below(3); n > 0; --n) persist.deletes.push_back({blob(prng), blob(prng)});
+      for (std::uint32_t n = prng.below(3); n > 0; --n)
+        persist.covers.push_back(
+            {word(prng), half(prng), {{{prng.next()}, static_cast<Lane>(prng.below(kLaneCount))}, {prng.next()}}});
       return persist;
     }
     case 1: return Load{word(prng), {blob(prng), blob(prng)}, word(prng)};
