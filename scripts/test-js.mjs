@@ -2,9 +2,8 @@
 // Bundles the TypeScript tests and runs them with Node's own test runner.
 
 import { rmSync } from "node:fs";
-import { pathToFileURL } from "node:url";
-import { gluePlugin } from "./build.mjs";
 import { ensureModules } from "./lib/ensure.mjs";
+import { bundleForNode } from "./lib/program.mjs";
 import { at, die, filesBelow, helpFor, run } from "./lib/run.mjs";
 
 const usage = `
@@ -37,25 +36,7 @@ const programs = filesBelow("tests", (name) => name.endsWith(".main.ts"));
 const out = at("build/js", String(process.pid));
 process.on("exit", () => rmSync(out, { recursive: true, force: true }));
 
-const { build } = await import("esbuild");
-await build({
-  absWorkingDir: at(),
-  entryPoints: [...tests, ...programs],
-  outdir: out,
-  outbase: ".",
-  bundle: true,
-  splitting: true,
-  chunkNames: "chunk-[hash]",
-  format: "esm",
-  platform: "node",
-  packages: "external",
-  target: "node20",
-  sourcemap: "linked",
-  loader: { ".sql": "text" },
-  define: { __OAS_VERSION__: '"test"' },
-  logLevel: "warning",
-  plugins: [gluePlugin({ inline: false, folder: pathToFileURL(at("dist/")).href })],
-});
+await bundleForNode([...tests, ...programs], out, { outbase: "." });
 const files = tests.map((name) => `${out}/${name.replace(/\.ts$/, ".js")}`);
 const flags = ["--enable-source-maps", "--test", "--test-reporter=spec", "--test-timeout=180000", ...extra];
 process.exitCode = await run(process.execPath, [...flags, ...files], {

@@ -6,9 +6,8 @@ import { pathToFileURL } from "node:url";
 import { gluePlugin } from "../build.mjs";
 import { at } from "./run.mjs";
 
-/** Bundles `sources` into a folder of its own; `remove` deletes it. */
-export async function bundlePrograms(sources) {
-  const out = at("build/js", `program-${process.pid}-${Math.random().toString(36).slice(2)}`);
+/** Bundles TypeScript for Node into `out`; npm packages and dist/ are resolved as a user's program would. */
+export async function bundleForNode(sources, out, options = {}) {
   const { build } = await import("esbuild");
   await build({
     absWorkingDir: at(),
@@ -16,16 +15,24 @@ export async function bundlePrograms(sources) {
     outdir: out,
     bundle: true,
     splitting: true,
+    chunkNames: "chunk-[hash]",
     format: "esm",
     platform: "node",
     packages: "external",
     target: "node20",
     sourcemap: "linked",
     loader: { ".sql": "text" },
-    define: { __OAS_VERSION__: '"claim"' },
+    define: { __OAS_VERSION__: '"test"' },
     logLevel: "warning",
     plugins: [gluePlugin({ inline: false, folder: pathToFileURL(at("dist/")).href })],
+    ...options,
   });
+}
+
+/** Bundles `sources` into a folder of its own; `remove` deletes it. */
+export async function bundlePrograms(sources) {
+  const out = at("build/js", `program-${process.pid}-${Math.random().toString(36).slice(2)}`);
+  await bundleForNode(sources, out);
   return {
     path: (source) => `${out}/${source.split("/").pop().replace(/\.ts$/, ".js")}`,
     remove: () => rmSync(out, { recursive: true, force: true }),
