@@ -68,6 +68,7 @@ async function emitWasm(esbuild) {
   await emitGlue("core", esbuild);
   await emitGlue("server", esbuild);
   await emitGlue("infer", esbuild);
+  await emitGlue("documents", esbuild);
   if (existsSync(at("build/wasm/bin/oas.mjs"))) {
     emit("oas.mjs", readFileSync(at("build/wasm/bin/oas.mjs")));
     emit("oas.wasm", readFileSync(at("build/wasm/bin/oas.wasm")));
@@ -79,7 +80,7 @@ export function gluePlugin({ inline, folder = "./" }) {
   return {
     name: "glue",
     setup(build) {
-      build.onResolve({ filter: /^#(core|server|infer)\.mjs$/ }, ({ path }) =>
+      build.onResolve({ filter: /^#(core|server|infer|documents)\.mjs$/ }, ({ path }) =>
         inline ? { path: at("dist", path.slice(1)) } : { path: folder + path.slice(1), external: true },
       );
     },

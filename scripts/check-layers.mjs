@@ -22,14 +22,16 @@ const may_include = {
   base: [],
   wire: ["base"],
   ...Object.fromEntries(siblings.map((name) => [name, ["base", "wire"]])),
+  documents: ["base", "wire", "merge"],
   sync: ["base", "wire", "queue", "merge"],
   engine: all_but_infer,
   wasm: ["base", "engine"],
   // `oas sim` is the simulator of tests/sim behind one more command.
-  tools: [...all_but_infer, "infer", "engine", "sim"],
+  tools: [...all_but_infer, "documents", "infer", "engine", "sim"],
 };
 const wasm_extra = {
   "src/wasm/infer_bindings.cc": ["base", "infer"],
+  "src/wasm/documents_bindings.cc": ["base", "documents"],
   "src/wasm/bindings.cc": ["base", "engine", "cache"],
 };
 
@@ -86,16 +88,17 @@ const may_import = {
   crypto: ["core", "crypto"],
   cache: ["core", "crypto", "cache"],
   analytics: ["core", "analytics"],
+  documents: ["core", "browser", "documents"],
   models: ["core", "browser", "runtimes", "models"],
 };
 const server_packages =
   /^(node:|#server\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@opentelemetry\/api$|@photostructure\/sqlite$)/;
 const packages_of = {
-  core: /^#(core|infer)\.mjs$/,
-  browser: /^#(core|infer)\.mjs$/,
+  core: /^#(core|infer|documents)\.mjs$/,
+  browser: /^#(core|infer|documents)\.mjs$/,
   models: /^$/,
-  worker: /^#(core|infer)\.mjs$/,
-  testing: /^#(core|infer)\.mjs$/,
+  worker: /^#(core|infer|documents)\.mjs$/,
+  testing: /^#(core|infer|documents)\.mjs$/,
   cache: /^#core\.mjs$/,
   server: server_packages,
   runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#infer\.mjs$)/,

@@ -110,7 +110,7 @@ function checkLinkMap(name) {
 }
 
 if (!existsSync(at("dist/core.mjs"))) die("dist/core.mjs is missing: run npm run build");
-for (const name of ["core", "server", "infer"]) {
+for (const name of ["core", "server", "infer", "documents"]) {
   if (!existsSync(at("dist", `${name}.mjs`))) continue;
   checkGlue(`${name}.mjs`);
   checkPair(name);

@@ -3,8 +3,8 @@
  * Worker and Node. Synchronous once opened; a batch is one call. Nothing predicted here is ever replicated as truth.
  */
 
+import { BlockReader, BlockWriter } from "../core/block.ts";
 import { asFailure, failure } from "../core/errors.ts";
-import { BlockReader, BlockWriter } from "./block.ts";
 import { createInferCore, type InferBinary, type InferCore } from "./infer-module.ts";
 
 export { type InferBinary, simdSupported } from "./infer-module.ts";

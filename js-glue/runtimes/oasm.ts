@@ -5,8 +5,8 @@
  * may be short. The format is in docs/models.md.
  */
 
+import { BlockReader } from "../core/block.ts";
 import { failure } from "../core/errors.ts";
-import { BlockReader } from "./block.ts";
 
 export type DType = "f32" | "f16" | "i8" | "i4" | "u16" | "u8";
 const DTYPES: readonly DType[] = ["f32", "f16", "i8", "i4", "u16", "u8"];

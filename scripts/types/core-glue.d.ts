@@ -1,4 +1,4 @@
-// What Emscripten generates for core.wasm and infer.wasm, as far as the loader needs it. The names that a module carries
+// What Emscripten generates for core.wasm, infer.wasm and documents.wasm, as far as the loader needs it. The names that a module carries
 // come from the C++ bindings; the loader narrows them.
 
 export interface GlueOptions {

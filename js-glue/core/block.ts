@@ -1,6 +1,6 @@
-/** Request and answer blocks of the kernels, little-endian, as src/wire writes and reads them. */
+/** Request and answer blocks of infer.wasm and documents.wasm, little-endian, as src/wire writes and reads them. */
 
-import { failureOf } from "../core/errors.ts";
+import { failureOf } from "./errors.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -47,6 +47,12 @@ export class BlockWriter {
     return this;
   }
 
+  i64(value: number): this {
+    const at = this.#room(8);
+    this.#view().setBigInt64(at, BigInt(value), true);
+    return this;
+  }
+
   f32(value: number): this {
     const at = this.#room(4);
     this.#view().setFloat32(at, value, true);
@@ -63,6 +69,11 @@ export class BlockWriter {
     const at = this.#room(bytes.length);
     this.#buffer.set(bytes, at);
     return this;
+  }
+
+  /** Their number, then the bytes themselves. */
+  sized(bytes: Uint8Array): this {
+    return this.varint(bytes.length).raw(bytes);
   }
 
   /** Written in place: the length's bytes are reserved for the longest case and moved up when it was shorter. */
@@ -111,6 +122,11 @@ export class BlockReader {
     return this.#view.getUint8(this.#at++);
   }
 
+  u64(): bigint {
+    this.#at += 8;
+    return this.#view.getBigUint64(this.#at - 8, true);
+  }
+
   f32(): number {
     this.#at += 4;
     return this.#view.getFloat32(this.#at - 4, true);
@@ -128,6 +144,10 @@ export class BlockReader {
   raw(size: number): Uint8Array {
     this.#at += size;
     return this.#bytes.slice(this.#at - size, this.#at);
+  }
+
+  sized(): Uint8Array {
+    return this.raw(this.varint());
   }
 
   text(): string {

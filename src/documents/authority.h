@@ -1,0 +1,26 @@
+// The server's half of a document: whether an edit is taken, under which dots, and what the change order says of it.
+#pragma once
+
+#include "documents/change.h"
+#include "documents/replica.h"
+
+namespace oas::documents {
+
+inline constexpr std::uint32_t kStateBytesMax = 1'000'000;  // of one document at the server
+
+struct Judgement {
+  bool changed = false;  // false: every dot is here already, with the same content
+  Bytes change;  // for the change order, stamped; empty unless changed
+};
+
+// Takes one edit into `document` under `stamp`. An edit whose dots are void or carry other content here (a cloned profile, a
+// retried dead letter) is taken under dots derived from its bytes, so nothing is lost and a repetition is still known. That
+// holds until a fold has passed the first one: events come exactly once, so repetitions are close. Errors, with `document` unspecified: as decode_delta; kMalformed when the edit brings stamps
+// or voids, is no dense run of one epoch, or claims to have seen changes that do not exist; kLimit above kStateBytesMax.
+Result<Judgement> judge(merge::Document& document, ByteView edit, const merge::Stamp& stamp);
+
+// What the change order says of a rejected edit: its dots will never come. Empty when the document knows one of them: then
+// they are somebody's accepted work, and no rejection may take it away. Errors: as judge.
+Result<Bytes> void_change(const merge::Document& document, ByteView edit);
+
+}  // namespace oas::documents

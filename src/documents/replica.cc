@@ -1,0 +1,110 @@
+#include "documents/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace oas::documents {
+
+using merge::Delta;
+using merge::Document;
+using merge::Dot;
+using merge::DotRun;
+
+Result<DotRun> dots_of(const Delta& delta) {
+  if (delta.ops.empty()) return fail(ErrorCode::kMalformed);
+  DotRun run{delta.ops.front().op.dot.epoch, ~std::uint64_t{0}, 0};
+  for (const merge::PlacedOp& placed : delta.ops) {
+    if (placed.op.dot.epoch != run.epoch) return fail(ErrorCode::kMalformed);
+    run.first = std::min(run.first, placed.op.dot.n);
+    run.last = std::max(run.last, placed.op.dot.n);
+  }
+  // Decoded deltas name no dot twice, so as many dots as the run has numbers are all of them.
+  if (run.last - run.first != delta.ops.size() - 1) return fail(ErrorCode::kMalformed);
+  return run;
+}
+
+Result<Replica> Replica::open(ByteView accepted) {
+  Replica replica;
+  if (accepted.empty()) return replica;
+  OAS_TRY(replica.accepted_, Document::open(accepted));
+  OAS_TRY(replica.joined_, Document::open(accepted));
+  replica.accepted_.state().for_each_op([&](const merge::Path&, const merge::Op& op) {
+    replica.latest_.value = std::max(replica.latest_.value, op.cause->hlc.value);
+  });
+  return replica;
+}
+
+Result<void> Replica::keep(ByteView bytes) {
+  if (pending_.size() >= kPendingMax) return fail(ErrorCode::kLimit, kPendingMax);
+  OAS_TRY(Delta delta, merge::decode_delta(bytes));
+  OAS_TRY(const DotRun dots, dots_of(delta));
+  // The server's change may have been stored before the note that the edit is no longer pending.
+  if (accepted_.version().contains({dots.epoch, dots.last})) return {};
+  latest_.value = std::max(latest_.value, delta.ops.front().op.cause->hlc.value);
+  OAS_CHECK(joined_.apply(std::move(delta)));
+  pending_.insert_or_assign({dots.epoch, dots.first}, Pending{dots, Bytes(bytes.begin(), bytes.end())});
+  return {};
+}
+
+merge::Author Replica::author(const Writer& at) {
+  clock_.receive(latest_, at.wall);
+  latest_ = clock_.tick(at.wall);
+  return {at.epoch, at.first_n, latest_};
+}
+
+Result<Edit> Replica::finish(Delta delta, const Writer& at) {
+  Edit edit{{at.epoch, at.first_n}, delta.ops.size(), {}};
+  if (delta.ops.empty()) return edit;
+  edit.delta = merge::encode_delta(delta);
+  OAS_CHECK(keep(edit.delta));
+  return edit;
+}
+
+Result<Edit> Replica::put(const merge::MaybeValue& next, const merge::Rules& rules, const Writer& at) {
+  return finish(merge::put(view(rules), next, rules, author(at)), at);
+}
+
+Result<Edit> Replica::patch(const merge::Value& edits, const merge::Rules& rules, const Writer& at) {
+  OAS_TRY(Delta delta, merge::patch(view(rules), edits, rules, author(at)));
+  return finish(std::move(delta), at);
+}
+
+Result<Edit> Replica::resolve(std::string_view record_id, const merge::MaybeValue& value, const merge::Rules& rules,
+                              const Writer& at) {
+  OAS_TRY(Delta delta, joined_.resolve(view(rules), record_id, value, author(at)));
+  return finish(std::move(delta), at);
+}
+
+Result<std::vector<Dot>> Replica::accept(ByteView change, const merge::Rules& rules) {
+  OAS_TRY(const ChangeKind kind, apply_change(accepted_, change, rules));
+  std::vector<Dot> settled;
+  for (const auto& [first, pending] : pending_) {
+    if (accepted_.version().contains(first) && accepted_.version().contains({first.epoch, pending.dots.last}))
+      settled.push_back(first);
+  }
+  for (const Dot& first : settled) pending_.erase(first);
+  // A fold changes what the pending edits stand on, and a void takes operations away; anything else can only add.
+  if (kind == ChangeKind::kFold) {
+    rejoin();
+  } else {
+    OAS_CHECK(apply_change(joined_, change, rules));
+  }
+  return settled;
+}
+
+bool Replica::drop(const Dot& first) {
+  if (pending_.erase(first) == 0) return false;
+  rejoin();
+  return true;
+}
+
+void Replica::rejoin() {
+  joined_ = *Document::open(accepted_.bytes());
+  for (const auto& [first, pending] : pending_) {
+    (void)first;
+    // It was joined before; what it stands on only shrank.
+    (void)joined_.apply(ByteView(pending.delta));
+  }
+}
+
+}  // namespace oas::documents

@@ -1,0 +1,71 @@
+// A document on a device: what the server has accepted, and the device's own edits that it has not judged yet.
+//
+// The two are kept apart. What people see is their join; a rejected edit simply leaves it. An edit is pending until a
+// change of the server's order brings its dots, accepted or void, so nothing flickers between the verdict and the change.
+// The host stores: accepted() after changes, each pending edit in the transaction that queues its event.
+#pragma once
+
+#include <map>
+
+#include "documents/change.h"
+#include "merge/clock.h"
+
+namespace oas::documents {
+
+inline constexpr std::uint32_t kPendingMax = 10'000;  // edits of one document that wait for the server
+
+// An edit that was made here.
+struct Edit {
+  merge::Dot first;  // names it on this device
+  std::uint64_t count = 0;  // dots it used; 0: nothing changed, and `delta` is empty
+  Bytes delta;
+};
+
+class Replica {
+ public:
+  // `accepted`: as accepted() gave it, or empty for a document nobody has written. Errors: as Document::open.
+  static Result<Replica> open(ByteView accepted);
+
+  // An edit as it was stored. Errors: as decode_delta; kMalformed for a delta without operations; kLimit.
+  Result<void> keep(ByteView delta);
+  // Edits from what is shown now. Each is pending at once; the host drops it when it could not be stored. `at` names the
+  // epoch and the first number that are free here, and the wall clock. Errors: kLimit, and as patch() and resolve().
+  struct Writer {
+    Epoch epoch;
+    std::uint64_t first_n = 1;
+    Millis wall;
+  };
+  Result<Edit> put(const merge::MaybeValue& next, const merge::Rules& rules, const Writer& at);
+  Result<Edit> patch(const merge::Value& edits, const merge::Rules& rules, const Writer& at);
+  Result<Edit> resolve(std::string_view record_id, const merge::MaybeValue& value, const merge::Rules& rules,
+                       const Writer& at);
+
+  // Joins one change of the server's order and returns the first dots of the edits that are no longer pending.
+  Result<std::vector<merge::Dot>> accept(ByteView change, const merge::Rules& rules);
+  // The edit was rejected or never stored. False when it is not pending.
+  bool drop(const merge::Dot& first);
+
+  [[nodiscard]] merge::Shown view(const merge::Rules& rules) const { return joined_.view(rules); }
+  [[nodiscard]] const merge::Document& accepted() const { return accepted_; }
+  [[nodiscard]] std::size_t pending() const { return pending_.size(); }
+
+ private:
+  [[nodiscard]] merge::Author author(const Writer& at);
+  Result<Edit> finish(merge::Delta delta, const Writer& at);
+  void rejoin();
+
+  merge::Document accepted_;
+  merge::Document joined_;  // accepted_ and every pending edit
+  struct Pending {
+    merge::DotRun dots;
+    Bytes delta;
+  };
+  std::map<merge::Dot, Pending> pending_;
+  merge::HybridClock clock_;
+  Hlc latest_;  // the greatest clock of any operation here
+};
+
+// The run of dots a delta consists of. Errors: kMalformed when they are not one dense run of one epoch.
+Result<merge::DotRun> dots_of(const merge::Delta& delta);
+
+}  // namespace oas::documents
