@@ -108,20 +108,22 @@ async function fuzz() {
       `-max_total_time=${fuzz_seconds}`,
       "-seed=1",
       "-max_len=65536",
+      "-timeout=20", // one input: a loop that a hostile number drives is a crash as well
       "-rss_limit_mb=2048",
       "-print_final_stats=1",
     ];
-    results.push(
-      await program(`${folder}/${target}`, [
-        ...limits,
-        `-artifact_prefix=${work}-`,
-        work,
-        ...(existsSync(corpus) ? [corpus] : []),
-      ]),
-    );
+    const result = await program(`${folder}/${target}`, [
+      ...limits,
+      `-artifact_prefix=${work}-`,
+      work,
+      ...(existsSync(corpus) ? [corpus] : []),
+    ]);
+    const runs = count(result.output, /number_of_executed_units:\s*(\d+)/);
+    // A target that runs nothing would pass for ever.
+    results.push({ ...result, code: result.code || (runs > 0 ? 0 : 1), summary: `${target}: ${runs} inputs` });
   }
   const failed = results.filter(({ code }) => code !== 0).length;
-  const output = results.map((result) => result.output).join("");
+  const output = [...results.map((result) => result.output), ...results.map(({ summary }) => `${summary}\n`)].join("");
   return { code: failed === 0 ? 0 : 1, output: `${output}${results.length - failed} passed, ${failed} failed\n` };
 }
 
@@ -176,7 +178,8 @@ async function runStep(name, step) {
   const detail =
     found.passed + found.failed + found.skipped > 0 ? `, ${found.passed} passed, ${found.failed} failed` : "";
   console.log(`${code === 0 ? "ok  " : "FAIL"} ${name} (${seconds} s${detail})`);
-  for (const line of output.split("\n")) if (line.includes("SKIPPED (no data)")) console.log(`     ${line.trim()}`);
+  for (const line of output.split("\n"))
+    if (line.includes("SKIPPED (no data)") || /^fuzz_\w+: \d+ inputs$/.test(line)) console.log(`     ${line.trim()}`);
   if (code === 0) return;
   failures.push(name);
   if (found.failed === 0) totals.failed++;

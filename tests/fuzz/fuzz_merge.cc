@@ -3,8 +3,8 @@
 // is asked. The first byte chooses.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 
+#include "fuzz/feed.h"
 #include "merge/document.h"
 #include "merge/three_way.h"
 
@@ -12,10 +12,7 @@ namespace {
 
 using namespace oas;
 using namespace oas::merge;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 void fuzz_state(ByteView bytes) {
   auto document = Document::open(bytes);
