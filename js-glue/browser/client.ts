@@ -7,7 +7,7 @@ import { type LogOutput, SEVERITIES } from "../core/io.ts";
 import type { WasmOptions } from "../core/load.ts";
 import type { LoopListener } from "../core/loop.ts";
 import type { DeadLetter, ListedEvent, Page } from "../core/pages.ts";
-import type { Store } from "../core/ports.ts";
+import type { Store, StoredRecord } from "../core/ports.ts";
 import type { Verdict } from "../core/settlements.ts";
 import { Subject, type Subscribable } from "../core/subscribable.ts";
 import type { Drained, ListOptions } from "./commands.ts";
@@ -144,6 +144,19 @@ export class OfflineSync {
    * when the event was not taken, and then nothing of it is stored.
    */
   queueEvent(event: QueuedEvent): Promise<Receipt> {
+    return this.#queue(event);
+  }
+
+  /**
+   * For this package's other parts: the running host, and events that are stored together with records of the caller's own,
+   * all or nothing.
+   */
+  readonly parts = {
+    host: (): Promise<Host> => this.#running,
+    queue: (event: QueuedEvent, riders: readonly StoredRecord[]): Promise<Receipt> => this.#queue(event, riders),
+  };
+
+  #queue(event: QueuedEvent, riders?: readonly StoredRecord[]): Promise<Receipt> {
     const level = event?.durability ?? this.#durability;
     let encoded: ReturnType<typeof encodeEvent>;
     try {
@@ -153,7 +166,7 @@ export class OfflineSync {
       return Promise.reject(error);
     }
     const stored = new Promise<Receipt>((resolve, reject: (error: OfflineSyncError) => void) => {
-      const call = { ...encoded, stored: (at: Position) => resolve(this.#receipt(at, level)), failed: reject };
+      const call = { ...encoded, riders, stored: (at: Position) => resolve(this.#receipt(at, level)), failed: reject };
       // All calls of one microtask travel together: one run of text, one step, one transaction.
       if (this.#batch.push(call) === 1) queueMicrotask(() => this.#flush());
     });

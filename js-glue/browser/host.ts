@@ -59,6 +59,8 @@ const tools = {
 
 export interface Host extends Readonly<typeof tools> {
   readonly loop: EngineLoop;
+  readonly store: Store;
+  readonly transport: FetchTransport;
   readonly settlements: Settlements;
   readonly device: Uint8Array;
   /** The database had been emptied since the last visit. */
@@ -129,7 +131,7 @@ export async function startHost(
     shared.close();
     settlements.close(failure("closed", "the engine is closed"));
   };
-  running({ ...tools, loop, settlements, device, lost, register, close });
+  running({ ...tools, loop, store, transport, settlements, device, lost, register, close });
   await loop.start(journal.epoch, next);
 }
 

@@ -15,6 +15,8 @@ const RECORDS_MAX = 64; // of one transaction
 
 interface Formed {
   readonly puts: readonly StoredRecord[];
+  /** How many of the puts are the journal's own. */
+  readonly records: number;
   readonly calls: readonly { readonly call: Call; readonly seq: number }[];
   readonly next: readonly number[];
 }
@@ -80,6 +82,7 @@ export class Journal {
   #form(): Formed {
     const next = [...this.#next];
     const puts: StoredRecord[] = [];
+    const riders: StoredRecord[] = [];
     const calls: Formed["calls"][number][] = [];
     let used = 0;
     while (used < this.#waiting.length && puts.length < RECORDS_MAX) {
@@ -93,6 +96,7 @@ export class Journal {
         const seq = next[call.lane] ?? 1;
         next[call.lane] = seq + 1;
         calls.push({ call, seq });
+        if (call.riders) riders.push(...call.riders);
         this.#chars -= call.text.length;
         group.push(call);
       }
@@ -105,10 +109,10 @@ export class Journal {
       puts.push({ key: journalKey(this.epoch, this.#records++), value });
     }
     this.#waiting.splice(0, used);
-    return { puts, calls, next };
+    return { puts: [...puts, ...riders], records: puts.length, calls, next };
   }
 
-  async #write(store: Store, { puts, calls, next }: Formed): Promise<void> {
+  async #write(store: Store, { puts, records, calls, next }: Formed): Promise<void> {
     for (;;) {
       try {
         await store.commit({ level: "strict", expects: [], deletes: [], puts });
@@ -116,7 +120,7 @@ export class Journal {
       } catch (error) {
         const cause = asFailure(error, "storage_failed");
         if (cause.code === "storage_unknown") continue; // same bytes under the same keys, until it is known
-        this.#records -= puts.length;
+        this.#records -= records;
         for (const { call } of calls) call.failed(cause);
         return;
       }

@@ -30,7 +30,8 @@ export class FetchTransport implements Transport {
 
   async send({ pull, body, timeoutMs, signal }: TransportRequest): Promise<TransportReply> {
     const headers = { "content-type": "application/vnd.oas.batch", accept: "application/vnd.oas.batch" };
-    const response = await this.#fetch(`/sync/${pull ? "pull" : "push"}`, body, headers, timeoutMs, signal);
+    const init = { method: "POST", body: body as Uint8Array<ArrayBuffer>, headers };
+    const response = await this.#fetch(`/sync/${pull ? "pull" : "push"}`, init, timeoutMs, signal);
     return {
       status: response.status,
       retryAfterMs: retryAfterMs(response.headers.get("retry-after")),
@@ -40,8 +41,13 @@ export class FetchTransport implements Transport {
 
   /** For the few calls that speak JSON. Rejects when there is no answer. */
   async post(path: string, value: unknown, timeoutMs: number): Promise<Response> {
-    const body = new TextEncoder().encode(JSON.stringify(value));
-    return this.#fetch(path, body, { "content-type": "application/json", accept: "application/json" }, timeoutMs);
+    const headers = { "content-type": "application/json", accept: "application/json" };
+    return this.#fetch(path, { method: "POST", body: JSON.stringify(value), headers }, timeoutMs);
+  }
+
+  /** Rejects when there is no answer. `timeoutMs` covers the body, too; Infinity for streams, which `signal` ends. */
+  get(path: string, accept: string, timeoutMs: number, signal?: AbortSignal): Promise<Response> {
+    return this.#fetch(path, { method: "GET", headers: { accept } }, timeoutMs, signal);
   }
 
   async renew(): Promise<boolean> {
@@ -53,8 +59,7 @@ export class FetchTransport implements Transport {
 
   async #fetch(
     path: string,
-    body: Uint8Array,
-    headers: Record<string, string>,
+    init: { readonly method: string; readonly body?: BodyInit; readonly headers: Record<string, string> },
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<Response> {
@@ -64,12 +69,12 @@ export class FetchTransport implements Transport {
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort, { once: true });
     // The timeout also covers the body: a proxy that never finishes its page must not hold a request for ever.
-    setTimeout(() => controller.abort(failure("offline", "no answer in time")), timeoutMs);
+    if (Number.isFinite(timeoutMs))
+      setTimeout(() => controller.abort(failure("offline", "no answer in time")), timeoutMs);
     return fetch(this.#options.url + path, {
-      method: "POST",
-      body: body as Uint8Array<ArrayBuffer>,
+      ...init,
       headers: {
-        ...headers,
+        ...init.headers,
         "oas-context": this.#options.context,
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },

@@ -25,6 +25,7 @@ const Command = {
   void: 12,
   fold: 13,
   show: 14,
+  keep: 15,
 } as const;
 
 /** A handle; 0 are the defaults. */
@@ -128,10 +129,15 @@ export class DocumentsCore {
 
   // --- on a device ------------------------------------------------------------------------------------------------------
 
-  open(accepted: Uint8Array, pending: readonly Uint8Array[]): DocumentHandle {
+  /** `settled`: pending edits that the accepted state holds already. */
+  open(
+    accepted: Uint8Array,
+    pending: readonly Uint8Array[],
+  ): { readonly document: DocumentHandle; readonly settled: readonly EditName[] } {
     const out = this.#ask(Command.open).sized(accepted).varint(pending.length);
     for (const delta of pending) out.sized(delta);
-    return this.#answer().varint();
+    const answer = this.#answer();
+    return { document: answer.varint(), settled: readNames(answer) };
   }
 
   close(document: DocumentHandle): void {
@@ -161,8 +167,7 @@ export class DocumentsCore {
   accept(document: DocumentHandle, rules: RulesHandle, changes: readonly Uint8Array[]): readonly EditName[] {
     const out = this.#ask(Command.accept).varint(document).varint(rules).varint(changes.length);
     for (const change of changes) out.sized(change);
-    const answer = this.#answer();
-    return Array.from({ length: answer.varint() }, () => ({ epoch: answer.u64(), n: answer.varint() }));
+    return readNames(this.#answer());
   }
 
   /** The edit was rejected or never stored; false = it is not pending. */
@@ -171,8 +176,18 @@ export class DocumentsCore {
     return this.#answer().u8() !== 0;
   }
 
-  view(document: DocumentHandle, rules: RulesHandle): View {
-    this.#ask(Command.view).varint(document).varint(rules);
+  /** An edit of another context of this device; one that is known changes nothing. */
+  keep(document: DocumentHandle, delta: Uint8Array): void {
+    this.#ask(Command.keep).varint(document).sized(delta);
+    this.#answer();
+  }
+
+  /** `mayEdit`: the next edit is one of this view; what comes in between is concurrent to it. */
+  view(document: DocumentHandle, rules: RulesHandle, mayEdit: boolean): View {
+    this.#ask(Command.view)
+      .varint(document)
+      .varint(rules)
+      .u8(mayEdit ? 1 : 0);
     return readView(this.#answer());
   }
 
@@ -236,6 +251,9 @@ export class DocumentsCore {
     return { count: answer.varint(), delta: answer.sized() };
   }
 }
+
+const readNames = (answer: BlockReader): EditName[] =>
+  Array.from({ length: answer.varint() }, () => ({ epoch: answer.u64(), n: answer.varint() }));
 
 function readView(answer: BlockReader): View {
   return {

@@ -34,16 +34,16 @@ Result<Replica> Replica::open(ByteView accepted) {
   return replica;
 }
 
-Result<void> Replica::keep(ByteView bytes) {
+Result<std::optional<Dot>> Replica::keep(ByteView bytes) {
   if (pending_.size() >= kPendingMax) return fail(ErrorCode::kLimit, kPendingMax);
   OAS_TRY(Delta delta, merge::decode_delta(bytes));
   OAS_TRY(const DotRun dots, dots_of(delta));
   // The server's change may have been stored before the note that the edit is no longer pending.
-  if (accepted_.version().contains({dots.epoch, dots.last})) return {};
+  if (accepted_.version().contains({dots.epoch, dots.last})) return std::optional<Dot>({dots.epoch, dots.first});
   latest_.value = std::max(latest_.value, delta.ops.front().op.cause->hlc.value);
   OAS_CHECK(joined_.apply(std::move(delta)));
   pending_.insert_or_assign({dots.epoch, dots.first}, Pending{dots, Bytes(bytes.begin(), bytes.end())});
-  return {};
+  return std::optional<Dot>();
 }
 
 merge::Author Replica::author(const Writer& at) {
@@ -52,27 +52,39 @@ merge::Author Replica::author(const Writer& at) {
   return {at.epoch, at.first_n, latest_};
 }
 
-Result<Edit> Replica::finish(Delta delta, const Writer& at) {
+merge::Shown Replica::show(const merge::Rules& rules) {
+  merge::Shown shown = view(rules);
+  shown_ = shown;
+  return shown;
+}
+
+merge::Basis Replica::basis(const merge::Rules& rules) const {
+  if (shown_) return *shown_;
+  return joined_.view(rules, {.functions = {}, .with_records = false});
+}
+
+Result<Edit> Replica::finish(Delta delta, const merge::Rules& rules, const Writer& at) {
   Edit edit{{at.epoch, at.first_n}, delta.ops.size(), {}};
   if (delta.ops.empty()) return edit;
   edit.delta = merge::encode_delta(delta);
   OAS_CHECK(keep(edit.delta));
+  shown_ = joined_.view(rules, {.functions = {}, .with_records = false});
   return edit;
 }
 
 Result<Edit> Replica::put(const merge::MaybeValue& next, const merge::Rules& rules, const Writer& at) {
-  return finish(merge::put(view(rules), next, rules, author(at)), at);
+  return finish(merge::put(basis(rules), next, rules, author(at)), rules, at);
 }
 
 Result<Edit> Replica::patch(const merge::Value& edits, const merge::Rules& rules, const Writer& at) {
-  OAS_TRY(Delta delta, merge::patch(view(rules), edits, rules, author(at)));
-  return finish(std::move(delta), at);
+  OAS_TRY(Delta delta, merge::patch(basis(rules), edits, rules, author(at)));
+  return finish(std::move(delta), rules, at);
 }
 
 Result<Edit> Replica::resolve(std::string_view record_id, const merge::MaybeValue& value, const merge::Rules& rules,
                               const Writer& at) {
   OAS_TRY(Delta delta, joined_.resolve(view(rules), record_id, value, author(at)));
-  return finish(std::move(delta), at);
+  return finish(std::move(delta), rules, at);
 }
 
 Result<std::vector<Dot>> Replica::accept(ByteView change, const merge::Rules& rules) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "documents/change.h"
 #include "merge/clock.h"
@@ -26,10 +27,12 @@ class Replica {
   // `accepted`: as accepted() gave it, or empty for a document nobody has written. Errors: as Document::open.
   static Result<Replica> open(ByteView accepted);
 
-  // An edit as it was stored. Errors: as decode_delta; kMalformed for a delta without operations; kLimit.
-  Result<void> keep(ByteView delta);
-  // Edits from what is shown now. Each is pending at once; the host drops it when it could not be stored. `at` names the
-  // epoch and the first number that are free here, and the wall clock. Errors: kLimit, and as patch() and resolve().
+  // An edit as it was stored; its first dot when it is not pending, because the accepted document holds it. Errors: as
+  // decode_delta; kMalformed for a delta without operations; kLimit.
+  Result<std::optional<merge::Dot>> keep(ByteView delta);
+  // Edits of what show() gave last: what has come since is concurrent, and is not undone by a value that lacks it. Each edit
+  // is pending at once, and then counts as shown; the host drops it when it could not be stored. `at` names the epoch and
+  // the first number that are free here, and the wall clock. Errors: kLimit, and as patch() and resolve().
   struct Writer {
     Epoch epoch;
     std::uint64_t first_n = 1;
@@ -46,12 +49,15 @@ class Replica {
   bool drop(const merge::Dot& first);
 
   [[nodiscard]] merge::Shown view(const merge::Rules& rules) const { return joined_.view(rules); }
+  // The same, for somebody who may edit it.
+  merge::Shown show(const merge::Rules& rules);
   [[nodiscard]] const merge::Document& accepted() const { return accepted_; }
   [[nodiscard]] std::size_t pending() const { return pending_.size(); }
 
  private:
   [[nodiscard]] merge::Author author(const Writer& at);
-  Result<Edit> finish(merge::Delta delta, const Writer& at);
+  Result<Edit> finish(merge::Delta delta, const merge::Rules& rules, const Writer& at);
+  [[nodiscard]] merge::Basis basis(const merge::Rules& rules) const;
   void rejoin();
 
   merge::Document accepted_;
@@ -61,6 +67,7 @@ class Replica {
     Bytes delta;
   };
   std::map<merge::Dot, Pending> pending_;
+  std::optional<merge::Basis> shown_;
   merge::HybridClock clock_;
   Hlc latest_;  // the greatest clock of any operation here
 };

@@ -65,6 +65,14 @@ void write_edit(Writer& out, const Edit& edit) {
   out.bytes(edit.delta);
 }
 
+void write_dots(Writer& out, const std::vector<merge::Dot>& dots) {
+  out.varint(dots.size());
+  for (const merge::Dot& dot : dots) {
+    out.u64(dot.epoch.value);
+    out.varint(dot.n);
+  }
+}
+
 Result<merge::Document> read_state(Reader& in) {
   OAS_TRY(const ByteView state, in.bytes(merge::kDocumentBytesMax));
   if (state.empty()) return merge::Document();
@@ -98,6 +106,7 @@ Result<void> Session::run(Command command, Reader& in, Writer& out) {
     case Command::kResolve:
     case Command::kAccept:
     case Command::kDrop:
+    case Command::kKeep:
     case Command::kView:
     case Command::kState: return on_replica(command, in, out);
     case Command::kJudge:
@@ -132,9 +141,11 @@ Result<void> Session::open(Reader& in, Writer& out) {
   OAS_TRY(const ByteView accepted, in.bytes(merge::kDocumentBytesMax));
   OAS_TRY(Replica replica, Replica::open(accepted));
   OAS_TRY(const std::uint32_t count, in.count(kPendingMax));
+  std::vector<merge::Dot> settled;
   for (std::uint32_t i = 0; i < count; ++i) {
     OAS_TRY(const ByteView delta, in.bytes(merge::kDocumentBytesMax));
-    OAS_CHECK(replica.keep(delta));
+    OAS_TRY(const std::optional<merge::Dot> known, replica.keep(delta));
+    if (known) settled.push_back(*known);
   }
   auto held = std::make_unique<Replica>(std::move(replica));
   if (!free_.empty()) {
@@ -142,11 +153,12 @@ Result<void> Session::open(Reader& in, Writer& out) {
     free_.pop_back();
     replicas_[handle] = std::move(held);
     out.varint(handle);
-    return {};
+  } else {
+    if (replicas_.size() >= kDocumentHandlesMax) return fail(ErrorCode::kLimit, kDocumentHandlesMax);
+    out.varint(replicas_.size());
+    replicas_.push_back(std::move(held));
   }
-  if (replicas_.size() >= kDocumentHandlesMax) return fail(ErrorCode::kLimit, kDocumentHandlesMax);
-  out.varint(replicas_.size());
-  replicas_.push_back(std::move(held));
+  write_dots(out, settled);
   return {};
 }
 
@@ -162,6 +174,11 @@ Result<void> Session::on_replica(Command command, Reader& in, Writer& out) {
       free_.push_back(static_cast<std::uint32_t>(handle));
       return {};
     case Command::kState: out.bytes(replica.accepted().bytes()); return {};
+    case Command::kKeep: {
+      OAS_TRY(const ByteView edit, in.bytes(merge::kDocumentBytesMax));
+      OAS_CHECK(replica.keep(edit));
+      return {};
+    }
     case Command::kDrop: {
       merge::Dot first;
       OAS_TRY(first.epoch.value, in.u64());
@@ -173,7 +190,12 @@ Result<void> Session::on_replica(Command command, Reader& in, Writer& out) {
   }
   OAS_TRY(const merge::Rules* const by, rules(in));
   switch (command) {
-    case Command::kView: write_view(out, replica.view(*by), replica.accepted().digest(), replica.pending()); return {};
+    case Command::kView: {
+      OAS_TRY(const std::uint8_t may_edit, in.u8());
+      const merge::Shown shown = may_edit == 0 ? replica.view(*by) : replica.show(*by);
+      write_view(out, shown, replica.accepted().digest(), replica.pending());
+      return {};
+    }
     case Command::kAccept: {
       OAS_TRY(const std::uint32_t count, in.count(kListMax));
       std::vector<merge::Dot> settled;
@@ -182,11 +204,7 @@ Result<void> Session::on_replica(Command command, Reader& in, Writer& out) {
         OAS_TRY(const std::vector<merge::Dot> some, replica.accept(change, *by));
         settled.insert(settled.end(), some.begin(), some.end());
       }
-      out.varint(settled.size());
-      for (const merge::Dot& dot : settled) {
-        out.u64(dot.epoch.value);
-        out.varint(dot.n);
-      }
+      write_dots(out, settled);
       return {};
     }
     default: break;

@@ -2,22 +2,23 @@
 //
 // A request is a command byte and its arguments as wire::Writer writes them; the answer is 0 and the result, or 1, a u16
 // error code and a u64 detail. text, bytes and list are a varint size and the content; value is u8 (0 = nothing) and JSON
-// text; place is epoch u64, first n varint, wall i64; rules and document are the varint handles that kRules and kOpen gave.
+// text; dot is epoch u64, n varint; place is epoch u64, first n varint, wall i64; rules and document are the varint handles that kRules and kOpen gave.
 //
 //   kRules     schema text ("" = defaults)                     → rules, hash u64
-//   kOpen      accepted bytes, list of pending bytes           → document
+//   kOpen      accepted bytes, list of pending bytes           → document, list of dot: accepted already, not pending
 //   kClose     document                                        → nothing
 //   kPut       document, rules, place, value                   → edit: dots varint, delta bytes
 //   kPatch     document, rules, place, edits text              → edit
 //   kResolve   document, rules, place, record id text, value   → edit
-//   kAccept    document, rules, list of change bytes           → list of (epoch u64, n varint): no longer pending
+//   kAccept    document, rules, list of change bytes           → list of dot: no longer pending
 //   kDrop      document, epoch u64, n varint                   → u8: it was pending
-//   kView      document, rules                                 → view: value, digest u64, pending varint, list of record
+//   kView      document, rules, u8: somebody may edit it       → view: value, digest u64, pending varint, list of record
 //   kState     document                                        → accepted bytes
 //   kJudge     state bytes, rules, edit bytes, stamp           → changed u8, state bytes, change bytes, view
 //   kVoid      state bytes, edit bytes                         → change bytes
 //   kFold      state bytes, rules, cut varint                  → reached varint, state bytes, change bytes
 //   kShow      state bytes, rules                              → view
+//   kKeep      document, edit bytes                            → nothing; another context's edit
 //
 // stamp is minted-at i64, random u64, change varint, received-at i64; a record is id text, class u8, provisional u8, JSON text. The digest is that of the accepted state.
 #pragma once
@@ -47,6 +48,7 @@ enum class Command : std::uint8_t {
   kVoid = 12,
   kFold = 13,
   kShow = 14,
+  kKeep = 15,
 };
 
 inline constexpr std::uint32_t kRulesHandlesMax = 1'024;

@@ -120,7 +120,7 @@ class World {
 
   merge::Value document(Device& device, std::string_view key, const std::string& text) {
     std::vector<merge::Member> members;
-    if (const merge::Shown shown = device.replica.view(rules()); shown.value)
+    if (const merge::Shown shown = device.replica.show(rules()); shown.value)
       for (const merge::Member& member : shown.value->members())
         if (member.key != key) members.push_back(member);
     const auto place = std::find_if(members.begin(), members.end(), [key](const auto& one) { return one.key > key; });
@@ -220,6 +220,27 @@ class World {
   std::map<merge::Dot, std::int64_t> increments_;
   std::int64_t counted_ = 0;
 };
+
+BOOST_AUTO_TEST_CASE(an_edit_of_an_older_view_does_not_undo_what_came_since) {
+  const auto value = [](const char* text) { return *merge::parse_json(text); };
+  Replica here;
+  Replica there;
+  merge::Document server;
+  const auto accept = [&](const Edit& edit, std::uint64_t change) {
+    const auto judged = judge(server, edit.delta, {{{1}, 1}, change, {1'000}});
+    BOOST_REQUIRE((judged && judged->changed));
+    BOOST_REQUIRE(here.accept(judged->change, rules()).has_value());
+    BOOST_REQUIRE(there.accept(judged->change, rules()).has_value());
+  };
+  accept(*here.put(value(R"({"a":1})"), rules(), {{7}, 1, {1'000}}), 1);
+  here.show(rules());
+  there.show(rules());
+  accept(*there.put(value(R"({"a":1,"b":2})"), rules(), {{8}, 1, {1'001}}), 2);
+  // The person here still looks at {"a":1}.
+  accept(*here.put(value(R"({"a":3})"), rules(), {{7}, 2, {1'002}}), 3);
+  BOOST_TEST((here.view(rules()).value == value(R"({"a":3,"b":2})")));
+  BOOST_TEST((there.view(rules()).value == value(R"({"a":3,"b":2})")));
+}
 
 BOOST_AUTO_TEST_CASE(replicas_agree_whatever_happens_on_the_way) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {

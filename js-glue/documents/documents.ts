@@ -1,0 +1,255 @@
+/**
+ * Documents beside an engine: edits go out as events of its queue, changes come in by pulls, and both meet in the replicas.
+ *
+ * An edit is visible at once; it is stored in the transaction that queues its event, so there is never one without the
+ * other. It stays pending until the server's change order brings it, and leaves when the server rejects it.
+ */
+
+import type { OfflineSync, Receipt } from "../browser/client.ts";
+import { systemCrypto } from "../browser/contexts.ts";
+import { mintEpoch, systemRandom } from "../browser/platform.ts";
+import { formatDeviceId } from "../browser/registration.ts";
+import { utf8 } from "../core/bytes.ts";
+import type { View } from "../core/documents-core.ts";
+import { asFailure, failure } from "../core/errors.ts";
+import { Collection } from "./collection.ts";
+import { type DocumentChannel, type DocumentMessage, documentChannel, leadership } from "./contexts.ts";
+import {
+  checkCollection,
+  checkSpace,
+  DOCUMENT_EVENT,
+  type DocumentName,
+  documentName,
+  entityOf,
+  OWN_SPACE,
+  SCHEMA_COLLECTION,
+  splitKey,
+} from "./names.ts";
+import { Puller } from "./puller.ts";
+import { type EditAt, type Origin, Replicas } from "./replicas.ts";
+import { Shelf, type StoredEdit } from "./shelf.ts";
+import { type DocumentsWasm, loadDocuments } from "./wasm.ts";
+
+export interface DocumentsOptions extends DocumentsWasm {
+  /** False = this context never pulls; another tab does, or nobody. Default true. */
+  readonly pulls?: boolean | undefined;
+  /** Told of what went wrong behind the scenes; being offline is no failure. */
+  readonly failed?: ((error: Error) => void) | undefined;
+}
+
+export interface CollectionOptions {
+  /** Default: the principal's own space. */
+  readonly space?: string | undefined;
+  /** Types and policies by path pattern (docs/merge.md); shared by all devices as a document of its own. */
+  readonly schema?: Readonly<Record<string, string>> | undefined;
+}
+
+/** An event holds 40,000 bytes of JSON; the rest are names and quotes. */
+const DELTA_BYTES_MAX = 29_000;
+
+interface Running {
+  readonly replicas: Replicas;
+  readonly shelf: Shelf;
+  readonly puller: Puller;
+  readonly channel: DocumentChannel;
+}
+
+export class Documents {
+  readonly #engine: OfflineSync;
+  readonly #options: DocumentsOptions;
+  readonly #followers = new Set<(name: DocumentName, origin: Origin) => void>();
+  readonly #epoch = mintEpoch(systemRandom);
+  #running: Promise<Running> | undefined;
+  #closed = false;
+
+  constructor(engine: OfflineSync, options: DocumentsOptions = {}) {
+    this.#engine = engine;
+    this.#options = options;
+  }
+
+  /** Loads nothing; the first call of the collection does. */
+  collection<T = unknown>(name: string, options: CollectionOptions = {}): Collection<T> {
+    const space = checkSpace(options.space ?? OWN_SPACE);
+    const collection = new Collection<T>(this, checkCollection(name), space);
+    if (options.schema) this.#declare(space, name, options.schema).catch((error: unknown) => this.#failed(error));
+    return collection;
+  }
+
+  /** Every device that declares the same rules writes one document, and a device that has others changes it for all. */
+  async #declare(space: string, collection: string, schema: Readonly<Record<string, string>>): Promise<void> {
+    const name = documentName(space, SCHEMA_COLLECTION, collection);
+    const text = JSON.stringify(schema, Object.keys(schema).sort());
+    const { json } = await this.view(name);
+    if (json === undefined) await this.seed(name, text);
+    else if (json !== text)
+      await this.edit(name, (place, { core, handle, rules }) => core.put(handle, rules, place, text));
+  }
+
+  #start(): Promise<Running> {
+    if (this.#closed) return Promise.reject(failure("closed", "the documents are closed"));
+    this.#running ??= this.#begin().catch((error: unknown) => {
+      this.#running = undefined; // offline without a cached core: the next call tries again
+      throw error;
+    });
+    return this.#running;
+  }
+
+  async #begin(): Promise<Running> {
+    const [core, host] = await Promise.all([loadDocuments(this.#options), this.#engine.parts.host()]);
+    const { database } = this.#engine.inspect();
+    const shelf = new Shelf(host.store);
+    const replicas = new Replicas(core, shelf, this.#epoch, (name, origin) => this.#tell(name, origin));
+    const channel = documentChannel(database, (message) => this.#heard(message));
+    const device = formatDeviceId(host.device);
+    const { transport } = host;
+    const failed = (error: Error): void => this.#failed(error);
+    const puller = new Puller({ transport, shelf, replicas, channel, device, failed });
+    // A page that comes back from the cache has missed what the others said.
+    globalThis.addEventListener?.(
+      "pageshow",
+      ({ persisted }) => {
+        if (persisted) for (const space of puller.spaces) replicas.reload(space);
+      },
+      { signal: puller.signal },
+    );
+    if (this.#options.pulls !== false)
+      leadership(database, puller.signal)
+        .then(() => puller.lead())
+        .catch(failed);
+    return { replicas, shelf, puller, channel };
+  }
+
+  #failed(error: unknown): void {
+    const known = asFailure(error, "internal");
+    if (known.code !== "offline" && known.code !== "closed") this.#options.failed?.(known);
+  }
+
+  #tell(name: DocumentName, origin: Origin): void {
+    for (const follower of [...this.#followers]) {
+      try {
+        follower(name, origin);
+      } catch (error) {
+        globalThis.reportError?.(error); // the application's fault must not stop the others
+      }
+    }
+  }
+
+  #heard(message: DocumentMessage): void {
+    this.#running
+      ?.then(({ replicas, puller }) => {
+        const { say, space } = message;
+        if (say === "pull") puller.wanted(space);
+        else if (say === "reload") replicas.reload(space);
+        else if (say === "edit") replicas.keep({ space, key: message.key }, message.delta);
+        else if (say === "dropped") replicas.drop({ space, key: message.key }, message.edit);
+        else return replicas.follow(space, message.changes);
+        return undefined;
+      })
+      .catch((error: unknown) => this.#failed(error));
+  }
+
+  subscribe(follower: (name: DocumentName, origin: Origin) => void): () => void {
+    this.#followers.add(follower);
+    return () => {
+      this.#followers.delete(follower);
+    };
+  }
+
+  async view(name: DocumentName): Promise<View> {
+    const { replicas, puller } = await this.#start();
+    puller.follow(name.space);
+    return replicas.view(name);
+  }
+
+  async keys(space: string, collection: string): Promise<readonly string[]> {
+    const { shelf, puller } = await this.#start();
+    puller.follow(space);
+    return shelf.names(space, collection);
+  }
+
+  async pull(space: string): Promise<void> {
+    const { puller } = await this.#start();
+    puller.follow(space);
+    return puller.pull(space);
+  }
+
+  async seed(name: DocumentName, json: string): Promise<Receipt> {
+    const hash = await systemCrypto.sha256(utf8(`${entityOf(name)}\0${json}`));
+    const epoch = new DataView(hash.buffer, hash.byteOffset).getBigUint64(0) | 1n;
+    return this.edit(
+      name,
+      (place, { core, handle, rules }) => {
+        if (core.view(handle, rules, true).json !== undefined) return { count: 0, delta: new Uint8Array(0) };
+        return core.put(handle, rules, place, json);
+      },
+      epoch,
+    );
+  }
+
+  async edit(
+    name: DocumentName,
+    make: (place: { epoch: bigint; firstN: number; wall: number }, at: EditAt) => ReturnType<EditAt["core"]["put"]>,
+    seed?: bigint,
+  ): Promise<Receipt> {
+    const running = await this.#start();
+    running.puller.follow(name.space);
+    const edit = await running.replicas.edit(name, make, seed);
+    if (!edit) return { id: "", durability: "strict", synced: Promise.resolve({ kind: "applied" }) };
+    try {
+      return await this.#queue(running, name, edit);
+    } catch (error) {
+      running.replicas.drop(name, edit);
+      throw error;
+    }
+  }
+
+  async #queue({ replicas, shelf, channel }: Running, name: DocumentName, edit: StoredEdit): Promise<Receipt> {
+    if (edit.delta.length > DELTA_BYTES_MAX)
+      throw failure("event_too_large", `one edit of a document has at most ${DELTA_BYTES_MAX} bytes`);
+    const { collection, id } = splitKey(name.key);
+    const { space } = name;
+    const receipt = await this.#engine.parts.queue(
+      {
+        eventType: DOCUMENT_EVENT,
+        entity: entityOf(name),
+        eventData: { space, collection, id, delta: toBase64(edit.delta) },
+      },
+      [shelf.pendingRecord(name, edit)],
+    );
+    channel.post({ say: "edit", space, key: name.key, delta: edit.delta });
+    receipt.synced.then(
+      ({ kind }) => {
+        if (kind === "applied" || kind === "duplicate") return;
+        // Rejected or passed over: it will never be part of the document. Its dead letter keeps it readable.
+        replicas.drop(name, edit);
+        channel.post({ say: "dropped", space, key: name.key, edit: { epoch: edit.epoch, n: edit.n } });
+        shelf.forget(name, edit).catch((error: unknown) => this.#failed(error));
+      },
+      () => undefined, // closed: the change order says it again
+    );
+    return receipt;
+  }
+
+  /** Stops pulling and listening; the engine stays open. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const running = await this.#running?.catch(() => undefined);
+    running?.puller.close();
+    running?.channel.close();
+  }
+}
+
+function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+/** The engine with documents: `engine.collection("todos")`. */
+export function withDocuments<E extends OfflineSync>(
+  engine: E,
+  options: DocumentsOptions = {},
+): E & Pick<Documents, "collection"> & { readonly documents: Documents } {
+  const documents = new Documents(engine, options);
+  return Object.assign(engine, { documents, collection: documents.collection.bind(documents) });
+}

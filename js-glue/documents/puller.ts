@@ -1,0 +1,284 @@
+/**
+ * Brings the server's changes: pages of each space's change order from the stored cursor on, a snapshot where the cursor is
+ * no longer known, and a stream of pokes that says when to look.
+ *
+ * A page is applied in memory, then states, settled edits and cursor are stored in one transaction that expects the cursor
+ * it began from; when another context was first, everything is read anew. So it does not matter who pulls, or how many do.
+ */
+
+import type { FetchTransport } from "../browser/transport.ts";
+import { asFailure, failure } from "../core/errors.ts";
+import type { DocumentChannel } from "./contexts.ts";
+import type { Change, Replicas } from "./replicas.ts";
+import type { Shelf } from "./shelf.ts";
+
+const TIMEOUT_MS = 30_000;
+const PAGE_MAX = 500;
+const RETRY_MS_MIN = 1_000;
+const RETRY_MS_MAX = 30_000;
+/** A stream says something every 20 s; longer silence is a dead connection. */
+const SILENCE_MS_MAX = 50_000;
+const LINE_CHARS_MAX = 100_000;
+const CONFLICTS_MAX = 20;
+
+export interface PullerOptions {
+  readonly transport: FetchTransport;
+  readonly shelf: Shelf;
+  readonly replicas: Replicas;
+  readonly channel: DocumentChannel;
+  readonly device: string;
+  readonly failed: (error: Error) => void;
+}
+
+interface ChangesPage {
+  readonly cursor: string;
+  readonly more: boolean;
+  readonly changes: readonly Change[];
+}
+
+export class Puller {
+  readonly #options: PullerOptions;
+  readonly #stop = new AbortController();
+  readonly #spaces = new Set<string>();
+  readonly #running = new Map<string, { again: boolean; done: Promise<void> }>();
+  #leads = false;
+  #retries = 0;
+
+  constructor(options: PullerOptions) {
+    this.#options = options;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get spaces(): ReadonlySet<string> {
+    return this.#spaces;
+  }
+
+  /** From now on this space is followed. */
+  follow(space: string): void {
+    if (this.#spaces.has(space)) return;
+    this.#spaces.add(space);
+    if (this.#leads) this.pull(space).catch(() => undefined);
+    else this.#options.channel.post({ say: "pull", space });
+  }
+
+  /** This context pulls from now on, for all contexts of the device. */
+  async lead(): Promise<void> {
+    if (this.signal.aborted || this.#leads) return;
+    this.#leads = true;
+    for (const space of (await this.#options.shelf.cursors()).keys()) this.#spaces.add(space);
+    globalThis.addEventListener?.("online", () => this.#look(), { signal: this.signal });
+    await this.#listen();
+  }
+
+  #look(): void {
+    for (const space of this.#spaces) this.pull(space).catch(this.#options.failed);
+  }
+
+  /** Somebody else of this device wants news of the space. */
+  wanted(space: string): void {
+    if (!this.#leads) return;
+    this.#spaces.add(space);
+    this.pull(space).catch(() => undefined);
+  }
+
+  /** Resolves when everything the server had at the time of the call is stored here. Rejects with `offline` and the like. */
+  pull(space: string): Promise<void> {
+    const running = this.#running.get(space);
+    if (running) {
+      running.again = true;
+      return running.done;
+    }
+    const turn = { again: false, done: Promise.resolve() };
+    const work = async (): Promise<void> => {
+      try {
+        do {
+          turn.again = false;
+          await this.#pullAll(space);
+        } while (turn.again && !this.signal.aborted);
+      } finally {
+        this.#running.delete(space);
+      }
+    };
+    this.#running.set(space, turn);
+    turn.done = work();
+    return turn.done;
+  }
+
+  async #pullAll(space: string): Promise<void> {
+    let conflicts = 0;
+    for (let more = true; more && !this.signal.aborted; ) {
+      const before = await this.#options.shelf.cursor(space);
+      const page = before === undefined ? undefined : await this.#changes(space, before);
+      try {
+        more = page ? await this.#take(space, before, page) : await this.#snapshot(space, before);
+      } catch (error) {
+        if (asFailure(error, "internal").code !== "storage_conflict" || ++conflicts > CONFLICTS_MAX) throw error;
+        this.#options.replicas.reload(space); // another context was first: its states are the ones to go on from
+      }
+    }
+  }
+
+  async #take(space: string, before: string | undefined, page: ChangesPage): Promise<boolean> {
+    const { shelf, replicas, channel } = this.#options;
+    if (page.changes.length === 0 && page.cursor === before) return false;
+    const accepted = await replicas.accept(space, page.changes);
+    await shelf.pulled(space, before, page.cursor, accepted);
+    if (page.changes.length > 0) {
+      channel.post({ say: "changes", space, changes: page.changes });
+      replicas.announce(space, page.changes);
+    }
+    return page.more;
+  }
+
+  /** Undefined when the server does not know the cursor any more. */
+  async #changes(space: string, cursor: string): Promise<ChangesPage | undefined> {
+    const query = new URLSearchParams({ space, cursor, limit: String(PAGE_MAX), device: this.#options.device });
+    const body = await this.#ask(`/sync/changes?${query}`);
+    if (body === undefined) return undefined;
+    const { cursor: next, more, changes } = body as Record<string, unknown>;
+    if (typeof next !== "string" || typeof more !== "boolean" || !Array.isArray(changes)) throw foreign();
+    return {
+      cursor: next,
+      more,
+      changes: changes.map((change: unknown) => {
+        const { key, body: bytes } = (change ?? {}) as Record<string, unknown>;
+        if (typeof key !== "string" || typeof bytes !== "string") throw foreign();
+        return { key, body: fromBase64(bytes) };
+      }),
+    };
+  }
+
+  /** All documents of the space as they are; true = changes may have come since. */
+  async #snapshot(space: string, before: string | undefined): Promise<boolean> {
+    const { shelf, replicas, channel } = this.#options;
+    const states: { name: { space: string; key: string }; state: Uint8Array }[] = [];
+    let cursor: string | undefined;
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const query = new URLSearchParams({ space, limit: String(PAGE_MAX), ...(after === "" ? {} : { after }) });
+      const body = await this.#ask(`/sync/snapshot?${query}`);
+      const page = (body ?? {}) as Record<string, unknown>;
+      const next: unknown = page["next"];
+      if (typeof page["cursor"] !== "string" || !Array.isArray(page["documents"])) throw foreign();
+      cursor ??= page["cursor"];
+      for (const document of page["documents"] as unknown[]) {
+        const { key, state } = (document ?? {}) as Record<string, unknown>;
+        if (typeof key !== "string" || typeof state !== "string") throw foreign();
+        states.push({ name: { space, key }, state: fromBase64(state) });
+      }
+      after = typeof next === "string" ? next : undefined;
+    }
+    if (cursor === undefined) throw foreign();
+    await shelf.pulled(space, before, cursor, { states, settled: [] });
+    replicas.reload(space);
+    replicas.announce(
+      space,
+      states.map(({ name }) => name),
+    );
+    channel.post({ say: "reload", space });
+    return true;
+  }
+
+  /** JSON of a 200; undefined for 410. */
+  async #ask(path: string): Promise<unknown> {
+    let response: Response;
+    try {
+      response = await this.#options.transport.get(path, "application/json", TIMEOUT_MS, this.signal);
+    } catch (error) {
+      throw failure("offline", "the server could not be reached", { cause: error });
+    }
+    if (response.status === 410) {
+      await response.body?.cancel();
+      return undefined;
+    }
+    if (!response.ok) {
+      await response.body?.cancel();
+      const code = response.status === 401 ? "unauthorized" : response.status === 403 ? "forbidden" : "server_busy";
+      throw failure(response.status === 404 ? "not_found" : code, `${path.split("?")[0]}: ${response.status}`);
+    }
+    try {
+      return await response.json();
+    } catch (error) {
+      throw failure("foreign_reply", "the answer is no JSON", { cause: error });
+    }
+  }
+
+  // --- pokes ------------------------------------------------------------------------------------------------------------
+
+  async #listen(): Promise<void> {
+    this.#look();
+    while (!this.signal.aborted) {
+      await this.#stream().catch(() => undefined);
+      if (this.signal.aborted) return;
+      const most = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#retries++);
+      await this.#pause(most / 2 + Math.random() * (most / 2));
+      if (globalThis.navigator?.onLine === false) continue;
+      this.#look();
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        globalThis.removeEventListener?.("online", end);
+        this.signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      globalThis.addEventListener?.("online", end);
+      this.signal.addEventListener("abort", end);
+    });
+  }
+
+  /** Ends when the stream does; every `poke` makes a pull. */
+  async #stream(): Promise<void> {
+    const stop = new AbortController();
+    const end = (): void => stop.abort();
+    this.signal.addEventListener("abort", end, { once: true });
+    let watchdog = setTimeout(end, SILENCE_MS_MAX);
+    try {
+      const response = await this.#options.transport.get(
+        "/sync/stream",
+        "text/event-stream",
+        Number.POSITIVE_INFINITY,
+        stop.signal,
+      );
+      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+      if (!response.ok || !reader) return;
+      let line = "";
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        clearTimeout(watchdog);
+        watchdog = setTimeout(end, SILENCE_MS_MAX);
+        this.#retries = 0;
+        const lines = (line + value).split("\n");
+        line = lines.pop() ?? "";
+        if (line.length > LINE_CHARS_MAX) return;
+        if (lines.some((one) => one.trim() === "event: poke")) this.#look();
+        if (lines.some((one) => one.trim() === "event: bye")) return;
+      }
+    } finally {
+      clearTimeout(watchdog);
+      this.signal.removeEventListener("abort", end);
+      stop.abort();
+    }
+  }
+
+  close(): void {
+    this.#stop.abort();
+  }
+}
+
+const foreign = (): Error => failure("foreign_reply", "the answer is not one of ours");
+
+function fromBase64(text: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch (error) {
+    throw failure("foreign_reply", "the answer is not one of ours", { cause: error });
+  }
+}

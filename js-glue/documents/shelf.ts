@@ -1,0 +1,123 @@
+/** Documents in the engine's own database: accepted states, the edits that wait for the server, and the cursors. */
+
+import { joinBytes, utf8 } from "../core/bytes.ts";
+import type { EditName } from "../core/documents-core.ts";
+import type { Expectation, KeyRange, Store, StoredRecord } from "../core/ports.ts";
+import {
+  collectionRange,
+  cursorKey,
+  cursorRange,
+  type DocumentName,
+  editOfRecord,
+  nameOfRecord,
+  pendingKey,
+  pendingRange,
+  spaceOfCursor,
+  stateChunk,
+  stateRange,
+} from "./names.ts";
+
+/** Larger values go to files of their own in Chromium and can take a whole cursor down. */
+const CHUNK_BYTES_MAX = 48_000;
+const SCAN_MAX = 256;
+
+export interface StoredEdit extends EditName {
+  readonly delta: Uint8Array;
+}
+
+export interface StoredDocument {
+  /** Empty = the server has said nothing yet. */
+  readonly accepted: Uint8Array;
+  readonly pending: readonly StoredEdit[];
+}
+
+/** What a pull writes, all or nothing. */
+export interface Pulled {
+  readonly states: readonly { readonly name: DocumentName; readonly state: Uint8Array }[];
+  readonly settled: readonly { readonly name: DocumentName; readonly edit: EditName }[];
+}
+
+export class Shelf {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async #all(range: KeyRange): Promise<readonly StoredRecord[]> {
+    const found: StoredRecord[] = [];
+    let { from } = range;
+    for (;;) {
+      const page = await this.#store.scan({ from, to: range.to }, SCAN_MAX);
+      found.push(...page);
+      const last = page.at(-1);
+      if (!last || page.length < SCAN_MAX) return found;
+      from = joinBytes(last.key, Uint8Array.of(0));
+    }
+  }
+
+  async load(name: DocumentName): Promise<StoredDocument> {
+    // In this order: an edit that is accepted meanwhile is found twice, which is harmless, and never not at all.
+    const pending = await this.#all(pendingRange(name));
+    const chunks = await this.#all(stateRange(name));
+    return {
+      accepted: joinBytes(...chunks.map(({ value }) => value)),
+      pending: pending.map(({ key, value }) => ({ ...editOfRecord(key), delta: value })),
+    };
+  }
+
+  /** The keys of all documents of a collection that are stored here in any form. */
+  async names(space: string, collection: string): Promise<readonly string[]> {
+    const names = new Set<string>();
+    for (const letter of ["a", "p"] as const)
+      for (const { key } of await this.#all(collectionRange(space, collection, letter))) {
+        const name = nameOfRecord(key);
+        if (name) names.add(name.key);
+      }
+    return [...names].sort();
+  }
+
+  async cursors(): Promise<ReadonlyMap<string, string>> {
+    const text = new TextDecoder();
+    return new Map((await this.#all(cursorRange)).map(({ key, value }) => [spaceOfCursor(key), text.decode(value)]));
+  }
+
+  async cursor(space: string): Promise<string | undefined> {
+    return (await this.cursors()).get(space);
+  }
+
+  pendingRecord(name: DocumentName, edit: StoredEdit): StoredRecord {
+    return { key: pendingKey(name, edit), value: edit.delta };
+  }
+
+  async forget(name: DocumentName, edit: EditName): Promise<void> {
+    await this.#store.commit({ level: "durable", expects: [], deletes: [only(pendingKey(name, edit))], puts: [] });
+  }
+
+  /**
+   * Stores what was pulled from `before` on, if the space still stands there. Rejects with `storage_conflict` when another
+   * context was first; nothing is written then.
+   */
+  async pulled(space: string, before: string | undefined, cursor: string, { states, settled }: Pulled): Promise<void> {
+    const key = cursorKey(space);
+    const expect: Expectation =
+      before === undefined
+        ? { kind: "absent", key, value: new Uint8Array(0) }
+        : { kind: "equals", key, value: utf8(before) };
+    const puts: StoredRecord[] = [{ key, value: utf8(cursor) }];
+    const deletes: KeyRange[] = [];
+    for (const { name, state } of states) {
+      deletes.push(stateRange(name));
+      for (let chunk = 0; chunk * CHUNK_BYTES_MAX < state.length; chunk++)
+        puts.push({
+          key: stateChunk(name, chunk),
+          value: state.slice(chunk * CHUNK_BYTES_MAX, (chunk + 1) * CHUNK_BYTES_MAX),
+        });
+    }
+    for (const { name, edit } of settled) deletes.push(only(pendingKey(name, edit)));
+    // Relaxed: the server has it all, and cursor and states are lost together or not at all.
+    await this.#store.commit({ level: "durable", expects: [expect], deletes, puts });
+  }
+}
+
+const only = (key: Uint8Array): KeyRange => ({ from: key, to: joinBytes(key, Uint8Array.of(0)) });
