@@ -14,6 +14,13 @@ using wire::Reader;
 using wire::Writer;
 
 constexpr std::uint32_t kListMax = 100'000;
+constexpr std::int64_t kTimeMax = (std::int64_t{1} << 48) - 1;  // what a clock of operations can hold
+
+Result<Millis> read_time(Reader& in) {
+  OAS_TRY(const std::int64_t ms, in.i64());
+  if (ms < 0 || ms > kTimeMax) return fail(ErrorCode::kInvalidArgument);
+  return Millis{ms};
+}
 
 Result<MaybeValue> read_value(Reader& in) {
   OAS_TRY(const std::uint8_t exists, in.u8());
@@ -27,7 +34,7 @@ Result<Replica::Writer> read_place(Reader& in) {
   Replica::Writer at;
   OAS_TRY(at.epoch.value, in.u64());
   OAS_TRY(at.first_n, in.varint());
-  OAS_TRY(at.wall.value, in.i64());
+  OAS_TRY(at.wall, read_time(in));
   if (at.epoch.value == 0 || at.first_n == 0) return fail(ErrorCode::kInvalidArgument);
   return at;
 }
@@ -37,7 +44,7 @@ Result<merge::Stamp> read_stamp(Reader& in) {
   OAS_TRY(stamp.incarnation.minted_at.value, in.i64());
   OAS_TRY(stamp.incarnation.random, in.u64());
   OAS_TRY(stamp.change, in.varint());
-  OAS_TRY(stamp.received_at.value, in.i64());
+  OAS_TRY(stamp.received_at, read_time(in));
   if (stamp.change == 0) return fail(ErrorCode::kInvalidArgument);
   return stamp;
 }
