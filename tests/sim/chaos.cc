@@ -256,6 +256,11 @@ void World::clone_profile(std::size_t index) {
   copy.branch = original.branch + 100;
   original.branch += 1;
   original.twin = copy.twin = true;
+  copy.accepted_ever = original.accepted_ever;
+  // After a restore each twin pushes again what it kept. One cannot know that the other still keeps something older of the
+  // same entity, so what was made before the copy may come in two orders.
+  if (faults_.uses(Fault::kRestore))
+    for (const std::uint32_t number : original.accepted_ever) ledger_.fates[number].disordered = true;
   original.disk = {};
   original.disk.records = copy.disk.records;
   contexts_.push_back(std::make_unique<Context>());

@@ -439,6 +439,7 @@ void World::promise(Device& device, const Call& call) {
   Fate& fate = ledger_.fates[call.number];
   (call.fixed ? fate.retried : fate.accepted) = true;
   device.accepted_since_image.push_back(call.number);
+  device.accepted_ever.push_back(call.number);
   if (!call.strict) device.relaxed.push_back(call.number);
 }
 

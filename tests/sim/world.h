@@ -84,6 +84,7 @@ class World {
     std::vector<std::uint32_t> relaxed;  // accepted on a relaxed promise since the last strict commit
     std::uint64_t relaxed_clicks{};
     std::vector<std::uint32_t> accepted_since_image;
+    std::vector<std::uint32_t> accepted_ever;
     std::uint64_t clicks_since_image{};
     Disk::Records image;  // of a moment when no tab was open
     bool imaged{};
