@@ -59,6 +59,12 @@ export type ErrorCode =
   | "unknown_device"
   | "sampled"
   | "consent"
+  | "not_a_member"
+  | "read_only"
+  | "invalid_document"
+  | "unique_violation"
+  | "cursor_expired"
+  | "already_exists"
   | "internal"
   | "poison";
 
@@ -127,6 +133,12 @@ const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1])[] = [
   [411, "unknown_device", 1, 0],
   [412, "sampled", 2, 0],
   [413, "consent", 0, 0],
+  [414, "not_a_member", 1, 0],
+  [415, "read_only", 1, 0],
+  [416, "invalid_document", 1, 0],
+  [417, "unique_violation", 1, 0],
+  [418, "cursor_expired", 1, 0],
+  [419, "already_exists", 0, 0],
   [500, "internal", 3, 1],
   [501, "poison", 3, 0],
 ];
