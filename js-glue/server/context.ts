@@ -3,6 +3,7 @@
 import { fromHex, sameBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
 import type { ApiKeys, Caller, Identity } from "./auth.ts";
+import type { Documents } from "./documents/documents.ts";
 import type { Handlers } from "./handlers.ts";
 import { HttpProblem } from "./http/problem.ts";
 import type { DeviceTokens } from "./identity/device-token.ts";
@@ -26,6 +27,7 @@ export interface Server {
   readonly syncIntervalMs: number;
   readonly apiKeys: ApiKeys;
   readonly handlers: Handlers;
+  readonly documents: Documents;
   readonly openSession: OpenSession;
   readonly checkJson: (json: Uint8Array) => void;
   readonly entityHash: (entity: string) => number;

@@ -82,8 +82,12 @@ export class Reject extends Error {
   }
 }
 
+/** Runs in the event's transaction after the event was refused and all that its handler wrote was undone. */
+export type Refused = (event: SyncEvent, tx: Tx) => Promise<void>;
+
 export class Handlers {
   readonly #byType = new Map<string, Handler>();
+  readonly #refused = new Map<string, Refused>();
   #fallback: Handler | undefined;
 
   /** One handler a type; "*" takes every type that has none. Throws `invalid_argument` for a second one. */
@@ -92,6 +96,16 @@ export class Handlers {
       throw failure("invalid_argument", `there is a handler for ${type} already`);
     if (type === "*") this.#fallback = handler;
     else this.#byType.set(type, handler);
+  }
+
+  /** A handler of the server's own, and what happens when it, or anybody, has refused such an event. */
+  own(type: string, handler: Handler, refused: Refused): void {
+    this.on(type, handler);
+    this.#refused.set(type, refused);
+  }
+
+  refused(type: string): Refused | undefined {
+    return this.#refused.get(type);
   }
 
   of(type: string): Handler | undefined {

@@ -8,7 +8,7 @@ import type { Position } from "../core/events.ts";
 import type { Handlers, Subject } from "./handlers.ts";
 import type { Logger } from "./log.ts";
 import { deadLetterRow, RETRY_FIRST_MS, WAIT_LOOK_MS } from "./push.ts";
-import { type Runnable, runEvent, type Verdict } from "./run-event.ts";
+import { afterRefusal, type Runnable, runEvent, type Verdict } from "./run-event.ts";
 import type { DeferredRow } from "./session.ts";
 import { Kind } from "./session.ts";
 import type { DeferredEvent, DeviceRecord, Store, Writes } from "./store/store.ts";
@@ -139,6 +139,7 @@ async function runDeferred(
       code: numberOf("rejected"),
       message: `the handler failed ${tries} times: ${verdict.message}`,
     };
+    await afterRefusal(tx, subject, device.device, event, handlers);
   }
   if (verdict.kind === Kind.rejected)
     await tx.insertDeadLetters(tenant, [deadLetterRow(device.device, device.principal, event, verdict, now)]);

@@ -4,6 +4,8 @@
  *   replaces --taken before--> duplicate
  *   dedupe key --owned by another--> duplicate
  *   handler --returns--> applied   --throws Reject--> rejected   --throws anything else--> deferred
+ *
+ * Types of the server's own also hear of every refusal (`Handlers.refused`), once what the handler wrote is undone.
  */
 
 import { formatEventId, type Position } from "../core/events.ts";
@@ -69,8 +71,21 @@ export async function runEvent(
   } catch (error) {
     if (store.isTrouble(error)) throw error;
     if (!careful) throw new NeedsCare();
-    return verdictOf(error);
+    const verdict = verdictOf(error);
+    if (verdict.kind === Kind.rejected) await afterRefusal(tx, subject, device, event, handlers);
+    return verdict;
   }
+}
+
+/** What follows from the refusal of an event, in the same transaction. Rejects as the database does. */
+export async function afterRefusal(
+  tx: Writes,
+  subject: Subject,
+  device: Uint8Array,
+  event: RunnableEvent,
+  handlers: Handlers,
+): Promise<void> {
+  await handlers.refused(event.type)?.(new SyncEvent(subject, device, event), tx.connection);
 }
 
 // An event that stands in for another is applied only where the other can never be: its number is passed as replaced, or

@@ -21,6 +21,10 @@ import { postgresBus } from "./bus/postgres.ts";
 import { redisBus } from "./bus/redis.ts";
 import type { Server } from "./context.ts";
 import { ServerCore } from "./core.ts";
+import type { CollectionOptions } from "./documents/collections.ts";
+import { MergeCore } from "./documents/core.ts";
+import { Documents } from "./documents/documents.ts";
+import { DOCUMENT_EVENT } from "./documents/names.ts";
 import { type Handler, Handlers, type Subject } from "./handlers.ts";
 import { BodyBudget } from "./http/body.ts";
 import { RouteTable } from "./http/match.ts";
@@ -33,6 +37,7 @@ import { subjectRates } from "./identity/rates.ts";
 import { Signatures } from "./identity/signature.ts";
 import { createLogger, errorFields, type Logger } from "./log.ts";
 import { runErasures } from "./operations/erasure.ts";
+import { foldDocuments } from "./operations/folding.ts";
 import { Insight } from "./operations/insight.ts";
 import { Load } from "./operations/load.ts";
 import { Maintenance } from "./operations/maintenance.ts";
@@ -64,8 +69,8 @@ export interface SyncServerOptions {
   readonly shedding?: boolean;
   /** How often clients are asked to look for news when nothing tells them, in milliseconds. Default 30,000. */
   readonly syncIntervalMs?: number;
-  /** Merge policy per document type; documents are not served yet. */
-  readonly merge?: Readonly<Record<string, string>>;
+  /** A replica that was not heard of for so many days holds back neither folding nor the removal of changes. Default 14. */
+  readonly replicaDays?: number;
   /** Everything committed before this time (ms since 1970) is in a backup. Default: 24 hours ago. */
   readonly horizon?: () => number;
   /** Events wanted per push. Default 1,000. */
@@ -101,6 +106,8 @@ export interface SyncServer {
   readonly maintenance: Maintenance;
   /** What happens with events of this type; "*" = of every type without a handler. */
   on(type: string, handler: Handler): void;
+  /** What documents of this collection must fulfil; once a collection. */
+  collection(name: string, options: CollectionOptions): void;
   createApiKey(
     subject: Subject,
     options?: { readonly scopes?: readonly Scope[]; readonly name?: string },
@@ -121,7 +128,7 @@ const DAY_MS = 24 * 3_600_000;
 export async function createSyncServer(options: SyncServerOptions): Promise<SyncServer> {
   const now = options.now ?? Date.now;
   const log = options.log ?? createLogger("warn");
-  const core = await ServerCore.load();
+  const [core, merge] = await Promise.all([ServerCore.load(), MergeCore.load()]);
   const metrics = new Metrics();
   const store = await openStore(options.db, {
     onCommit: (seconds) => metrics.commit(seconds),
@@ -132,6 +139,17 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     onIdleError: (error) => log.warn(errorFields(error), "a database connection broke"),
   });
   const handlers = new Handlers();
+  const documents = new Documents({
+    store,
+    merge,
+    now,
+    notify: (tenant, principal) => streams.notify(tenant, principal),
+  });
+  handlers.own(
+    DOCUMENT_EVENT,
+    (event, tx) => documents.take(event, tx),
+    (event, tx) => documents.refused(event, tx),
+  );
   const releases = new Releases({
     store,
     handlers,
@@ -141,6 +159,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     log,
     intervalMs: options.releaseIntervalMs ?? 1_000,
     settled: (tenant, device) => {
+      documents.flush(tenant, device);
       store
         .read((reads) => reads.device(tenant, device))
         .then((record) => record && streams.notify(tenant, record.principal))
@@ -157,7 +176,8 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   const ways = [keys.authenticate, deviceTokens.authenticate];
   if (options.jwt) ways.push(await jwtAuth(options.jwt, now));
   const insight = new Insight(store, now);
-  const maintenance = new Maintenance({
+  const horizon = options.horizon ?? ((): number => maintenance.backedUpTo || now() - DAY_MS);
+  const maintenance: Maintenance = new Maintenance({
     store,
     insight,
     metrics,
@@ -167,6 +187,16 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     retentionDays: options.retentionDays ?? 0,
     backupFolder: options.backupFolder,
     jobs: () => runErasures(store, now),
+    fold: (tenant, dryRun) =>
+      foldDocuments({
+        store,
+        documents,
+        now,
+        horizon,
+        replicaMs: (options.replicaDays ?? 14) * DAY_MS,
+        tenant,
+        dryRun,
+      }),
   });
   metrics.readFrom(() => store.read(({ connection }) => storedFigures(connection, now())));
   const server: Server = {
@@ -180,11 +210,12 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     apiKeys: keys,
     syncIntervalMs: options.syncIntervalMs ?? 30_000,
     handlers,
+    documents,
     openSession: core.open,
     checkJson: (json) => core.checkJson(json),
     entityHash: (entity) => core.entityHash(entity),
     now,
-    horizon: options.horizon ?? (() => maintenance.backedUpTo || now() - DAY_MS),
+    horizon,
     credit: options.credit ?? 1_000,
     log,
     draining: () => draining,
@@ -225,6 +256,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     load,
     maintenance,
     on: (type, handler) => handlers.on(type, handler),
+    collection: (name, rules) => documents.collection(name, rules),
     async createApiKey(subject, given) {
       const { key, record }: MintedKey = mintApiKey(subject, given?.scopes ?? ["sync"], given?.name ?? "");
       await store.write(async (tx) => {

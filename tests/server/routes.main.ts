@@ -11,6 +11,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { adoptText, tokenText } from "../../js-glue/server/routes/auth.ts";
 import { createSyncServer } from "../../js-glue/server/server.ts";
 import { databaseKinds } from "./databases.ts";
+import { Device, documentsCore } from "./document-device.ts";
 import { exampleOf, type Schema } from "./example.ts";
 import { START, segment } from "./frames.ts";
 import { LogLines, TestClient } from "./harness.ts";
@@ -110,6 +111,28 @@ stopped.abort();
 
 // Either plain content or ciphertext: a rule between members that no schema tells.
 await call("postCacheContent", { body: { deviceId, contentType: "quiz", contentId: "1", contentData: { n: 1 } } });
+
+// Documents: two devices that differ
+const core = await documentsCore();
+const replicas = [1, 2].map(() => new Device(new TestClient(base, key, new Uint8Array(randomBytes(16))), "~", core));
+for (const [i, replica] of replicas.entries()) {
+  replica.put("note/1", { title: `by ${i}` });
+  await replica.push();
+}
+const changes = (await call("getSyncChanges", { space: "~", limit: 1 })) as { cursor: string; more: boolean };
+await call("getSyncChanges", { space: "~", cursor: changes.cursor, device: replicas[0]!.client.deviceId });
+const snapshot = (await call("getSyncSnapshot", { space: "~" })) as { documents: object[] };
+const values = (await call("getSpacesDocuments", { spaceId: "~" })) as { items: object[] };
+if (!changes.more || snapshot.documents.length !== 1 || values.items.length !== 1)
+  problems.push("the documents do not add up");
+const conflicts = (await call("getConflictsByDeviceId", { deviceId })) as { items: { conflictId: string }[] };
+const { conflictId } = conflicts.items[0]!;
+await call("getConflictsItemByConflictId", { space: "~", conflictId });
+await call("postConflictsResolve", { body: { space: "~", conflictId, choice: "value", value: "settled" } });
+await call("postSpaces", { body: { spaceId: "team", name: "The team" } });
+await call("getSpaces");
+await call("putSpacesMembersByPrincipal", { spaceId: "team", principal: "cleo", body: { role: "writer" } });
+await call("deleteSpacesMembersByPrincipal", { spaceId: "team", principal: "cleo" });
 
 // Credentials
 const keyed = new TestClient(base, otherKey, new Uint8Array(randomBytes(16)));

@@ -115,6 +115,12 @@ async function finish(connection: Connection, tenant: string, id: string, now: n
     tenant,
     principal,
   ]);
+  // Its changes in shared spaces stay, as everybody has them; nothing says any more which device made them.
+  for (const hex of job.progress.devices)
+    await connection.run("UPDATE change SET device_id = NULL WHERE tenant_id = $1 AND device_id = $2", [
+      tenant,
+      fromHex(hex)!,
+    ]);
   await connection.run("DELETE FROM subject_key WHERE tenant_id = $1 AND principal_id = $2", [tenant, principal]);
   const progress: Progress = { devices: [], deleted: { ...job.progress.deleted, subject_key: 1 } };
   await saveProgress(connection, tenant, id, progress);

@@ -7,6 +7,7 @@ import { errorFields, type Logger } from "../log.ts";
 import { SEAL_ROWS_MAX, sealAudit, tenantsToSeal } from "../store/audit.ts";
 import { cleanUp } from "../store/cleanup.ts";
 import type { Store } from "../store/store.ts";
+import type { Folded } from "./folding.ts";
 import type { Insight } from "./insight.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -23,6 +24,8 @@ export interface MaintenanceOptions {
   readonly backupFolder: string | undefined;
   /** Runs what else is due, such as erasures. */
   readonly jobs: () => Promise<void>;
+  /** Folds documents and removes changes nobody needs, of one tenant or of all. */
+  readonly fold: (tenant: string | undefined, dryRun: boolean) => Promise<Folded>;
 }
 
 const TICK_MS = 10_000;
@@ -71,8 +74,9 @@ export class Maintenance {
 
   /** Rows removed by table, of one tenant or of all. */
   async cleanUp(tenant: string | undefined, dryRun: boolean): Promise<Readonly<Record<string, number>>> {
-    const { store, now, retentionDays, metrics } = this.#options;
-    const removed = await cleanUp(store, { now: now(), tenant, retentionDays, dryRun });
+    const { store, now, retentionDays, metrics, fold } = this.#options;
+    const rows = await cleanUp(store, { now: now(), tenant, retentionDays, dryRun });
+    const removed = { ...rows, change: (await fold(tenant, dryRun)).changes };
     if (!dryRun) for (const [table, rows] of Object.entries(removed)) metrics.maintenance(table, rows);
     return removed;
   }

@@ -102,6 +102,7 @@ export const deadLetterRoutes = (server: Server): readonly Route[] => [
         dedupeKey: "",
         replaces: id,
       });
+      server.documents.flush(identity.tenant, device);
       return queuedResult(queued);
     },
   ),

@@ -70,6 +70,7 @@ export async function queueOne(
     position,
   });
   if (queued.kind === Kind.deferred) server.release(identity.tenant, device);
+  server.documents.flush(identity.tenant, device);
   return queued;
 }
 

@@ -20,6 +20,7 @@ async function sync(
 ): Promise<Result> {
   const done = await exchange(server, identity, body, device);
   if (done.release) server.release(identity.tenant, done.device);
+  server.documents.flush(identity.tenant, done.device);
   const { applied, rejected, deferred, duplicate } = done;
   if (applied > 0) server.streams.notify(identity.tenant, identity.principal);
   if (applied + rejected + deferred + duplicate > 0)

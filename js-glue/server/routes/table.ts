@@ -4,13 +4,16 @@ import type { Server } from "../context.ts";
 import type { Route } from "../http/route.ts";
 import { authRoutes } from "./auth.ts";
 import { cacheRoutes } from "./cache.ts";
+import { conflictRoutes } from "./conflicts.ts";
 import { deadLetterRoutes } from "./dead-letter.ts";
 import { deviceRoutes } from "./device.ts";
+import { documentRoutes } from "./documents.ts";
 import { eventRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
 import { metaRoutes } from "./meta.ts";
 import { operationRoutes } from "./operations.ts";
 import { privacyRoutes } from "./privacy.ts";
+import { spaceRoutes } from "./spaces.ts";
 import { syncRoutes } from "./sync.ts";
 
 export function allRoutes(server: Server): readonly Route[] {
@@ -18,6 +21,9 @@ export function allRoutes(server: Server): readonly Route[] {
     ...deviceRoutes(server),
     ...eventRoutes(server),
     ...syncRoutes(server),
+    ...documentRoutes(server),
+    ...spaceRoutes(server),
+    ...conflictRoutes(server),
     ...deadLetterRoutes(server),
     ...authRoutes(server),
     ...cacheRoutes(server),

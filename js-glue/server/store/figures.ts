@@ -128,8 +128,8 @@ async function capabilities(connection: Connection, tenant: string): Promise<obj
 
 async function conflicts(connection: Connection, tenant: string): Promise<object> {
   const rows = await connection.query(
-    `SELECT policy, automatic, count(*) AS n, sum(CASE WHEN resolved_at IS NULL THEN 1 ELSE 0 END) AS open
-       FROM conflict_resolution_log WHERE tenant_id = $1 GROUP BY policy, automatic ORDER BY policy`,
+    `SELECT class, policy, automatic, count(*) AS n, sum(CASE WHEN resolved_at IS NULL THEN 1 ELSE 0 END) AS open
+       FROM conflict_resolution_log WHERE tenant_id = $1 GROUP BY class, policy, automatic ORDER BY class, policy`,
     [tenant],
   );
   const total = rows.reduce((sum, row) => sum + int(row, "n"), 0);
@@ -138,8 +138,15 @@ async function conflicts(connection: Connection, tenant: string): Promise<object
     total,
     automaticRatio: total === 0 ? null : automatic / total,
     open: rows.reduce((sum, row) => sum + int(row, "open"), 0),
-    byPolicy: Object.fromEntries(rows.map((row) => [text(row, "policy"), int(row, "n")])),
+    byClass: sums(rows, "class"),
+    byPolicy: sums(rows, "policy"),
   };
+}
+
+function sums(rows: readonly Row[], column: string): Readonly<Record<string, number>> {
+  const counts = new Map<string, number>();
+  for (const row of rows) counts.set(text(row, column), (counts.get(text(row, column)) ?? 0) + int(row, "n"));
+  return Object.fromEntries([...counts].slice(0, NAMES_MAX));
 }
 
 async function cache(connection: Connection, tenant: string): Promise<object> {

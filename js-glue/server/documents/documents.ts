@@ -1,0 +1,328 @@
+/**
+ * The server's half of documents: takes edits, puts them into the change order, and folds what everybody has seen.
+ *
+ *   lock the space → judge the edit under the next number → rules of the application → record, change, conflicts
+ *
+ * An edit is an ordinary event, and all of this happens in the event's transaction. What is refused is said in the change
+ * order, too: its numbers are void, and replicas stop waiting for them.
+ */
+
+import { createHash } from "node:crypto";
+import { toHex } from "../../core/bytes.ts";
+import { EMPTY_STATE, type Judgement } from "../../core/documents-core.ts";
+import { failure, OfflineSyncError } from "../../core/errors.ts";
+import { Reject, type Subject, type SyncEvent } from "../handlers.ts";
+import type { Incarnation } from "../session.ts";
+import type { Tx } from "../store/database.ts";
+import { text } from "../store/rows.ts";
+import type { Store } from "../store/store.ts";
+import { type CollectionOptions, Collections } from "./collections.ts";
+import { findConflict, keepConflicts, namedResolver, type StoredConflict } from "./conflict-rows.ts";
+import type { MergeCore } from "./core.ts";
+import {
+  type DocumentName,
+  documentEvent,
+  nameOf,
+  nameOfKey,
+  OWN_SPACE,
+  schemaKey,
+  shownSpace,
+  spaceIdOf,
+} from "./names.ts";
+import { appendChange, findSpace, makeSpace, type Record, readRecord, type Space, writeRecord } from "./rows.ts";
+
+export type Choice = "server" | "local" | "merge" | "value";
+
+export interface DocumentsOptions {
+  readonly store: Store;
+  readonly merge: MergeCore;
+  readonly now: () => number;
+  /** Something of this principal's changed. */
+  readonly notify: (tenant: string, principal: string) => void;
+}
+
+interface Opened {
+  readonly name: DocumentName;
+  readonly space: Space;
+  readonly delta: Uint8Array;
+}
+
+interface Edit {
+  readonly delta: Uint8Array;
+  readonly principal: string;
+  /** Whose edit it is; null = the server's own, which used so many numbers. */
+  readonly device: Uint8Array | null;
+  readonly serverNumbers: number;
+}
+
+/** Members of one space that are poked; more look by themselves. */
+const POKED_MAX = 10_000;
+/** Devices whose pokes are kept until their transaction has ended. */
+const TOUCHED_MAX = 10_000;
+
+export class Documents {
+  readonly #options: DocumentsOptions;
+  readonly #collections = new Collections();
+  readonly #touched = new Map<string, Set<string>>();
+
+  constructor(options: DocumentsOptions) {
+    this.#options = options;
+  }
+
+  get merge(): MergeCore {
+    return this.#options.merge;
+  }
+
+  collection(name: string, options: CollectionOptions): void {
+    this.#collections.set(name, options);
+  }
+
+  // --- edits as events --------------------------------------------------------------------------------------------------
+
+  /** Handles `oas:document`: throws `Reject` for an edit that is refused for good. */
+  async take(event: SyncEvent, tx: Tx): Promise<void> {
+    const { name, space, delta } = await this.#open(event, tx);
+    if (space.role === "reader") throw new Reject("read_only", "readers of this space do not write");
+    const device = Uint8Array.from(Buffer.from(event.deviceId, "hex"));
+    const edit = { delta, principal: event.principal, device, serverNumbers: 0 };
+    if (await this.#accept(tx, space, name, edit)) this.#touch(event, space.id);
+  }
+
+  /** After a refusal, in the same transaction: says that the edit's numbers are void. */
+  async refused(event: SyncEvent, tx: Tx): Promise<void> {
+    let opened: Opened;
+    try {
+      opened = await this.#open(event, tx);
+    } catch (error) {
+      if (error instanceof Reject) return; // nobody's space, or no edit: there is nothing to say
+      throw error;
+    }
+    const { name, space, delta } = opened;
+    // Who may not write says nothing in the change order, either.
+    if (space.role === "reader") return;
+    const { record } = await readRecord(tx, space, name.key, "");
+    const change = await this.merge.run(({ core }) => {
+      try {
+        return core.voidOf(record.body, delta);
+      } catch (error) {
+        if (isRefusal(error)) return EMPTY_STATE;
+        throw error;
+      }
+    });
+    if (change.length === 0) return;
+    const now = this.#options.now();
+    await appendChange(tx, space, name.key, change, null, now);
+    this.#touch(event, space.id);
+  }
+
+  async #open(event: SyncEvent, tx: Tx): Promise<Opened> {
+    const parsed = documentEvent.safeParse(event.eventData);
+    if (!parsed.success) throw new Reject("malformed", parsed.error.issues[0]?.message ?? "no edit of a document");
+    const { space: asked, collection, id, delta } = parsed.data;
+    const space = await this.#lock(tx, event, asked);
+    if (!space) throw new Reject("not_a_member", "there is no such space");
+    return { name: nameOf(collection, id), space, delta: Buffer.from(delta, "base64") };
+  }
+
+  /** The space, locked; a principal's own one is made at first use. */
+  async #lock(tx: Tx, { tenant, principal }: Subject, asked: string): Promise<Space | undefined> {
+    const id = spaceIdOf(asked, principal);
+    const space = await findSpace(tx, tenant, id, principal, true);
+    if (space || asked !== OWN_SPACE) return space;
+    await makeSpace(tx, tenant, id, principal, { own: true, name: null, now: this.#options.now() });
+    return findSpace(tx, tenant, id, principal, true);
+  }
+
+  // --- the one way in ---------------------------------------------------------------------------------------------------
+
+  /** False when everything was here already: then nothing is written. Throws `Reject`. */
+  async #accept(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<boolean> {
+    const now = this.#options.now();
+    const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
+    const judgement = await this.#judge(record, schema, edit, space.head + 1, now);
+    if (!judgement.changed) return false;
+    const context = {
+      tenant: space.tenant,
+      principal: edit.principal,
+      space: shownSpace(space.id),
+      collection: name.collection,
+      id: name.id,
+    };
+    await this.#collections.check(tx, space, name, context, judgement.view.json, record.visible);
+    await appendChange(tx, space, name.key, judgement.change, edit.device, now);
+    await this.#keep(
+      tx,
+      space,
+      name.key,
+      { ...record, edits: record.edits + 1 },
+      judgement,
+      schema,
+      edit.serverNumbers,
+    );
+    return true;
+  }
+
+  async #keep(
+    tx: Tx,
+    space: Space,
+    key: string,
+    record: Record,
+    { state, view }: Pick<Judgement, "state" | "view">,
+    schema: string,
+    serverNumbers: number,
+  ): Promise<void> {
+    const now = this.#options.now();
+    await keepConflicts(tx, space, key, record.conflicts, view.records, now);
+    const { edits, serverN } = record;
+    const conflicts = view.records.length;
+    await writeRecord(
+      tx,
+      space,
+      key,
+      { body: state, edits, conflicts, serverN: serverN + serverNumbers, view, schema },
+      now,
+    );
+  }
+
+  #judge(record: Record, schema: string, edit: Edit, change: number, now: number): Promise<Judgement> {
+    const stamp = { incarnation: this.#options.store.incarnation, change, receivedAt: now };
+    return this.merge.run(({ core, rules }) => {
+      try {
+        return core.judge(record.body, rules(schema), edit.delta, stamp);
+      } catch (error) {
+        if (isRefusal(error)) throw new Reject(error.code, error.message);
+        throw error;
+      }
+    });
+  }
+
+  // --- conflicts --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Settles a conflict by an edit of the server's own, in the caller's transaction. Throws `not_a_member`, `read_only`,
+   * `not_found`, `storage_conflict` when it is no longer as it was, and the code of a `Reject`.
+   */
+  async resolve(
+    tx: Tx,
+    subject: Subject,
+    asked: { readonly space: string; readonly conflictId: string; readonly choice: Choice; readonly value?: unknown },
+  ): Promise<{ readonly spaceId: string; readonly change: number }> {
+    const { tenant, principal } = subject;
+    const space = await findSpace(tx, tenant, spaceIdOf(asked.space, principal), principal, true);
+    if (!space) throw failure("not_a_member", "there is no such space");
+    if (space.role === "reader") throw failure("read_only", "readers of this space do not write");
+    const conflict = await findConflict(tx, space, asked.conflictId);
+    if (!conflict) throw failure("not_found", "there is no such conflict");
+    const gone = failure("storage_conflict", "the conflict is settled already");
+    if (conflict.resolvedAt !== null) throw gone;
+    const name = nameOfKey(conflict.key);
+    const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
+    const place = {
+      epoch: serverEpoch(space, name, this.#options.store.incarnation),
+      firstN: record.serverN + 1,
+      wall: this.#options.now(),
+    };
+    const chosen = chosenValue(conflict, asked.choice, asked.value);
+    const made = await this.merge.run(({ core, rules }) => {
+      const { document } = core.open(record.body, []);
+      try {
+        return core.resolve(document, rules(schema), place, conflict.id, chosen);
+      } catch (error) {
+        if (isRefusal(error) && error.code === "malformed") throw gone; // it is not shown any more
+        throw error;
+      } finally {
+        core.close(document);
+      }
+    });
+    const edit = { delta: made.delta, principal, device: null, serverNumbers: made.count };
+    try {
+      if (made.count === 0 || !(await this.#accept(tx, space, name, edit))) throw gone;
+    } catch (error) {
+      if (error instanceof Reject) throw failure(error.code, error.message, { cause: error });
+      throw error;
+    }
+    await namedResolver(tx, space, conflict, principal);
+    return { spaceId: space.id, change: space.head };
+  }
+
+  // --- folding ----------------------------------------------------------------------------------------------------------
+
+  /** Folds one document of a locked space up to `cut`; false when nothing of it could be. */
+  async fold(tx: Tx, space: Space, key: string, cut: number): Promise<boolean> {
+    const { collection } = nameOfKey(key);
+    const { record, schema } = await readRecord(tx, space, key, schemaKey(collection));
+    if (record.body.length === 0) return false;
+    const folded = await this.merge.run(({ core, rules }) => {
+      const by = rules(schema);
+      const { reached, state, change } = core.fold(record.body, by, cut);
+      return { reached, state, change, view: core.show(state, by) };
+    });
+    if (folded.reached === 0 || Buffer.from(folded.state).equals(record.body)) return false;
+    await appendChange(tx, space, key, folded.change, null, this.#options.now());
+    await this.#keep(tx, space, key, { ...record, edits: 0 }, folded, schema, 0);
+    return true;
+  }
+
+  // --- pokes ------------------------------------------------------------------------------------------------------------
+
+  // A handler does not know whether its transaction will be committed; who does, calls `flush` afterwards.
+  #touch({ tenant, deviceId }: SyncEvent, spaceId: string): void {
+    const key = `${deviceId}/${tenant}`;
+    if (this.#touched.size >= TOUCHED_MAX) this.#touched.clear(); // pokes are hints
+    const spaces = this.#touched.get(key) ?? new Set();
+    this.#touched.set(key, spaces.add(spaceId));
+  }
+
+  /** The transaction of this device's events was committed: members of the spaces it wrote to are told. */
+  flush(tenant: string, device: Uint8Array): void {
+    const key = `${toHex(device)}/${tenant}`;
+    const spaces = this.#touched.get(key);
+    if (!spaces) return;
+    this.#touched.delete(key);
+    for (const id of spaces) this.poke(tenant, id);
+  }
+
+  poke(tenant: string, spaceId: string): void {
+    const { store, notify } = this.#options;
+    store
+      .read(({ connection }) =>
+        connection.query(
+          `SELECT principal_id FROM space_member WHERE tenant_id = $1 AND space_id = $2 LIMIT ${POKED_MAX}`,
+          [tenant, spaceId],
+        ),
+      )
+      .then((rows) => {
+        for (const row of rows) notify(tenant, text(row, "principal_id"));
+      })
+      .catch(() => undefined); // a hint; clients look by themselves, too
+  }
+}
+
+/** The core says no, as opposed to being broken. */
+const isRefusal = (error: unknown): error is OfflineSyncError =>
+  error instanceof OfflineSyncError && error.fault !== "bug";
+
+// One per document and incarnation: after a restore, numbers that devices may have seen are not given again.
+function serverEpoch(space: Space, { key }: DocumentName, { mintedAt, random }: Incarnation): bigint {
+  const hash = createHash("sha256").update(
+    JSON.stringify(["oas-server-edit", space.id, key, mintedAt, String(random)]),
+  );
+  const epoch = hash.digest().readBigUInt64LE();
+  return epoch === 0n ? 1n : epoch;
+}
+
+interface ShownRecord {
+  readonly winner?: unknown;
+  readonly siblings: readonly { readonly value?: unknown; readonly change?: number }[];
+}
+
+/** JSON text; undefined = deleted. */
+function chosenValue({ json }: StoredConflict, choice: Choice, value: unknown): string | undefined {
+  const text = (chosen: unknown): string | undefined => (chosen === undefined ? undefined : JSON.stringify(chosen));
+  if (choice === "value") return text(value);
+  const { winner, siblings } = JSON.parse(json) as ShownRecord;
+  if (choice === "merge") return text(winner);
+  // The server knew the first to reach it; the last came from somebody who had not seen that one.
+  const byArrival = [...siblings].sort((a, b) => (a.change ?? 0) - (b.change ?? 0));
+  return text((choice === "server" ? byArrival.at(0) : byArrival.at(-1))?.value);
+}

@@ -1,0 +1,166 @@
+/** A device that edits documents: the real merge core, and real pushes; what it misses on purpose it can be told again. */
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DocumentsCore, type Edit, type RulesHandle } from "../../js-glue/core/documents-core.ts";
+import { type Mark, type Reply, START, segment, type TestEvent } from "./frames.ts";
+import type { TestClient } from "./harness.ts";
+
+const root = process.env["OAS_ROOT"] ?? process.cwd();
+
+export async function documentsCore(): Promise<DocumentsCore> {
+  const bytes = await readFile(join(root, "dist/documents.wasm"));
+  return DocumentsCore.create(await WebAssembly.compile(bytes));
+}
+
+export interface Change {
+  readonly n: number;
+  readonly key: string;
+  readonly body: string;
+  readonly from?: string;
+}
+
+export interface ChangesPage {
+  readonly space: string;
+  readonly cursor: string;
+  readonly more: boolean;
+  readonly changes: readonly Change[];
+}
+
+export const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "base64"));
+
+/** One replica of one space. */
+export class Device {
+  readonly client: TestClient;
+  readonly space: string;
+  readonly core: DocumentsCore;
+  readonly epoch = randomBytes(8).readBigUInt64LE() | 1n;
+  cursor: string | undefined;
+  rules: RulesHandle = 0;
+  wall = 1_800_000_000_000;
+  readonly #handles = new Map<string, number>();
+  readonly #numbers = new Map<string, number>();
+  #head: Mark = START;
+  readonly outbox: TestEvent[] = [];
+
+  constructor(client: TestClient, space: string, core: DocumentsCore) {
+    this.client = client;
+    this.space = space;
+    this.core = core;
+  }
+
+  handle(key: string): number {
+    let handle = this.#handles.get(key);
+    if (handle === undefined) {
+      handle = this.core.open(new Uint8Array(0), []).document;
+      this.#handles.set(key, handle);
+    }
+    return handle;
+  }
+
+  #edit(key: string, make: (place: { epoch: bigint; firstN: number; wall: number }) => Edit): TestEvent {
+    const n = (this.#numbers.get(key) ?? 0) + 1;
+    const edit = make({ epoch: this.epoch, firstN: n, wall: ++this.wall });
+    this.#numbers.set(key, n + edit.count - 1);
+    const event = this.event(key, edit.delta);
+    this.outbox.push(event);
+    return event;
+  }
+
+  event(key: string, delta: Uint8Array): TestEvent {
+    const [collection = "", id = ""] = key.split("/");
+    const eventData = { space: this.space, collection, id, delta: Buffer.from(delta).toString("base64") };
+    return { type: "oas:document", entity: `${this.space}/${key}`, json: JSON.stringify(eventData) };
+  }
+
+  /** Queues the edit that makes the shown document this value; undefined deletes it. */
+  put(key: string, value: unknown): TestEvent {
+    const document = this.handle(key);
+    this.core.view(document, this.rules, true);
+    return this.#edit(key, (place) =>
+      this.core.put(document, this.rules, place, value === undefined ? undefined : JSON.stringify(value)),
+    );
+  }
+
+  /** Sends everything queued, and what stands in `extra`. */
+  async push(extra: readonly TestEvent[] = []): Promise<Reply> {
+    const part = segment(1n, 2, this.#head, [...this.outbox.splice(0), ...extra]);
+    const stored = [{ epoch: 1n, lane: 2, ...this.#head }];
+    const reply = await this.client.sync({ items: [part], stored });
+    const mark = reply.streams[0]?.mark;
+    assert.equal(mark?.seq, part.after.seq);
+    this.#head = part.after;
+    return reply;
+  }
+
+  get(path: string): Promise<Response> {
+    return this.client.json("GET", path);
+  }
+
+  async page(query = ""): Promise<ChangesPage> {
+    const cursor = this.cursor === undefined ? "" : `&cursor=${this.cursor}`;
+    const response = await this.get(`/sync/changes?space=${this.space}${cursor}${query}`);
+    assert.equal(response.status, 200, await response.clone().text());
+    return (await response.json()) as ChangesPage;
+  }
+
+  take(changes: readonly Change[]): void {
+    for (const { key, body } of changes) this.core.accept(this.handle(key), this.rules, [fromBase64(body)]);
+  }
+
+  async pull(limit = 500): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const page = await this.page(`&limit=${limit}&device=${this.client.deviceId}`);
+      this.take(page.changes);
+      count += page.changes.length;
+      this.cursor = page.cursor;
+      if (!page.more) return count;
+    }
+  }
+
+  async snapshot(limit = 500): Promise<void> {
+    let after = "";
+    let cursor: string | undefined;
+    for (;;) {
+      const response = await this.get(
+        `/sync/snapshot?space=${this.space}&limit=${limit}&after=${encodeURIComponent(after)}`,
+      );
+      assert.equal(response.status, 200);
+      const page = (await response.json()) as {
+        cursor: string;
+        documents: { key: string; state: string; digest: string }[];
+        next: string | null;
+      };
+      cursor ??= page.cursor;
+      for (const { key, state } of page.documents)
+        this.#handles.set(key, this.core.open(fromBase64(state), []).document);
+      if (page.next === null) break;
+      after = page.next;
+    }
+    this.cursor = cursor;
+  }
+
+  show(key: string): unknown {
+    const { json } = this.core.view(this.handle(key), this.rules, false);
+    return json === undefined ? undefined : JSON.parse(json);
+  }
+
+  pending(key: string): number {
+    return this.core.view(this.handle(key), this.rules, false).pending;
+  }
+
+  conflicts(key: string) {
+    return this.core.view(this.handle(key), this.rules, false).records;
+  }
+
+  digest(key: string): string {
+    return this.core.view(this.handle(key), this.rules, false).digest.toString(16).padStart(16, "0");
+  }
+
+  state(key: string): string {
+    return Buffer.from(this.core.state(this.handle(key))).toString("hex");
+  }
+}
