@@ -85,9 +85,18 @@ export class Reject extends Error {
 /** Runs in the event's transaction after the event was refused and all that its handler wrote was undone. */
 export type Refused = (event: SyncEvent, tx: Tx) => Promise<void>;
 
+/** Runs in the transaction of these events before any of them does, to take locks in one order for all. */
+export type Prepare = (subject: Subject, events: readonly Pick<RunnableEvent, "entity">[], tx: Tx) => Promise<void>;
+
+export interface OwnHandler {
+  readonly handle: Handler;
+  readonly refused: Refused;
+  readonly prepare: Prepare;
+}
+
 export class Handlers {
   readonly #byType = new Map<string, Handler>();
-  readonly #refused = new Map<string, Refused>();
+  readonly #own = new Map<string, OwnHandler>();
   #fallback: Handler | undefined;
 
   /** One handler a type; "*" takes every type that has none. Throws `invalid_argument` for a second one. */
@@ -98,14 +107,22 @@ export class Handlers {
     else this.#byType.set(type, handler);
   }
 
-  /** A handler of the server's own, and what happens when it, or anybody, has refused such an event. */
-  own(type: string, handler: Handler, refused: Refused): void {
-    this.on(type, handler);
-    this.#refused.set(type, refused);
+  /** A handler of the server's own. */
+  own(type: string, own: OwnHandler): void {
+    this.on(type, own.handle);
+    this.#own.set(type, own);
   }
 
   refused(type: string): Refused | undefined {
-    return this.#refused.get(type);
+    return this.#own.get(type)?.refused;
+  }
+
+  /** Before the first of the events runs. Rejects as the database does. */
+  async prepare(subject: Subject, events: readonly Pick<RunnableEvent, "type" | "entity">[], tx: Tx): Promise<void> {
+    for (const [type, { prepare }] of this.#own) {
+      const some = events.filter((event) => event.type === type);
+      if (some.length > 0) await prepare(subject, some, tx);
+    }
   }
 
   of(type: string): Handler | undefined {

@@ -259,6 +259,7 @@ async function runAll(
   const { planned } = session;
   const verdicts: Verdict[] = [];
   const replacedHere = replacedBy(session);
+  await options.handlers.prepare(subject, planned, tx.connection);
   for (const [index, event] of planned.entries()) {
     let verdict: Verdict;
     if (event.refused !== 0) verdict = { kind: Kind.rejected, code: event.refused, message: "refused unread" };

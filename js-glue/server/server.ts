@@ -145,11 +145,11 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     now,
     notify: (tenant, principal) => streams.notify(tenant, principal),
   });
-  handlers.own(
-    DOCUMENT_EVENT,
-    (event, tx) => documents.take(event, tx),
-    (event, tx) => documents.refused(event, tx),
-  );
+  handlers.own(DOCUMENT_EVENT, {
+    handle: (event, tx) => documents.take(event, tx),
+    refused: (event, tx) => documents.refused(event, tx),
+    prepare: (subject, events, tx) => documents.prepare(subject, events, tx),
+  });
   const releases = new Releases({
     store,
     handlers,

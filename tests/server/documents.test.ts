@@ -140,7 +140,9 @@ for (const kind of databaseKinds) {
       const two = await device("ann-5");
       await two.pull();
       assert.deepEqual(two.show("account/1"), { name: "a", balance: 2 });
-      assert.equal(two.state("account/1"), one.state("account/1"));
+      const late = await device("ann-5");
+      await late.snapshot();
+      for (const replica of [one, two]) assert.equal(replica.state("account/1"), late.state("account/1"));
       assert.deepEqual(codesOf(await one.push([one.event("account/1", Uint8Array.of(1, 2, 3))])).length, 1);
       assert.equal(await one.pull(), 0);
     });

@@ -9,7 +9,7 @@
 
 import { createHash } from "node:crypto";
 import { toHex } from "../../core/bytes.ts";
-import { EMPTY_STATE, type Judgement } from "../../core/documents-core.ts";
+import type { Judgement } from "../../core/documents-core.ts";
 import { failure, OfflineSyncError } from "../../core/errors.ts";
 import { Reject, type Subject, type SyncEvent } from "../handlers.ts";
 import type { Incarnation } from "../session.ts";
@@ -18,7 +18,7 @@ import { text } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
 import { type CollectionOptions, Collections } from "./collections.ts";
 import { findConflict, keepConflicts, namedResolver, type StoredConflict } from "./conflict-rows.ts";
-import type { MergeCore } from "./core.ts";
+import type { Merge, MergeCore } from "./core.ts";
 import {
   type DocumentName,
   documentEvent,
@@ -79,6 +79,16 @@ export class Documents {
 
   // --- edits as events --------------------------------------------------------------------------------------------------
 
+  /**
+   * Locks the spaces of these events in one order for all, so that pushes to several of them do not wait for each other.
+   * The entity of an edit begins with its space; one that says otherwise only waits longer.
+   */
+  async prepare({ tenant, principal }: Subject, events: readonly { readonly entity: string }[], tx: Tx): Promise<void> {
+    const spaces = new Set(events.map(({ entity }) => spaceIdOf(entity.split("/")[0] ?? "", principal)));
+    if (spaces.size < 2) return;
+    for (const id of [...spaces].sort()) await findSpace(tx, tenant, id, principal, true);
+  }
+
   /** Handles `oas:document`: throws `Reject` for an edit that is refused for good. */
   async take(event: SyncEvent, tx: Tx): Promise<void> {
     const { name, space, delta } = await this.#open(event, tx);
@@ -100,18 +110,11 @@ export class Documents {
     const { name, space, delta } = opened;
     // Who may not write says nothing in the change order, either.
     if (space.role === "reader") return;
-    const { record } = await readRecord(tx, space, name.key, "");
-    const change = await this.merge.run(({ core }) => {
-      try {
-        return core.voidOf(record.body, delta);
-      } catch (error) {
-        if (isRefusal(error)) return EMPTY_STATE;
-        throw error;
-      }
-    });
-    if (change.length === 0) return;
-    const now = this.#options.now();
-    await appendChange(tx, space, name.key, change, null, now);
+    const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
+    const voided = await this.merge.run((merge) => voidIn(merge, record.body, schema, delta));
+    if (!voided) return;
+    await appendChange(tx, space, name.key, voided.change, null, this.#options.now());
+    await this.#keep(tx, space, name.key, { ...record, edits: record.edits + 1 }, voided, schema, 0);
     this.#touch(event, space.id);
   }
 
@@ -295,6 +298,27 @@ export class Documents {
         for (const row of rows) notify(tenant, text(row, "principal_id"));
       })
       .catch(() => undefined); // a hint; clients look by themselves, too
+  }
+}
+
+// The server's own state must know the void dots, too: the same edit tried again then comes under others.
+function voidIn({ core, rules }: Merge, state: Uint8Array, schema: string, delta: Uint8Array) {
+  let change: Uint8Array;
+  try {
+    change = core.voidOf(state, delta);
+  } catch (error) {
+    if (isRefusal(error)) return undefined; // no edit at all
+    throw error;
+  }
+  if (change.length === 0) return undefined;
+  const by = rules(schema);
+  const { document } = core.open(state, []);
+  try {
+    core.accept(document, by, [change]);
+    const after = core.state(document);
+    return { change, state: after, view: core.show(after, by) };
+  } finally {
+    core.close(document);
   }
 }
 
