@@ -6,11 +6,11 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const dist = here("../dist");
 
 // What `npx offline-ai-sync copy` does for an application: worker and core lie beside the page.
-const placed = ["core.wasm", "core-base.wasm", "sw.classic.js"];
+const placed = ["core.wasm", "core-base.wasm", "documents.wasm", "documents-base.wasm", "sw.classic.js"];
 
 export default defineConfig({
   root: here("."),
-  resolve: { alias: { "offline-ai-sync": `${dist}/index.js` } },
+  resolve: { alias: { "offline-ai-sync/documents": `${dist}/documents.js`, "offline-ai-sync": `${dist}/index.js` } },
   build: {
     rollupOptions: { input: { index: here("index.html"), device: here("device.html") } },
     assetsInlineLimit: 0,

@@ -21,8 +21,8 @@ export interface Conflict {
   /** The last agreed value; absent when there was none. */
   readonly base?: unknown;
   readonly winner?: unknown;
-  /** Every side's value; `deleted` where a side deleted. */
-  readonly siblings: readonly { readonly value?: unknown; readonly deleted?: boolean; readonly at?: number }[];
+  /** Every side: its value (absent = it deleted) and the operation it used. */
+  readonly siblings: readonly { readonly value?: unknown; readonly op: string; readonly change?: number }[];
   readonly provisional: boolean;
   /** The whole record. */
   readonly record: Readonly<Record<string, unknown>>;

@@ -47,6 +47,7 @@ export class Site {
   readonly #folder = mkdtempSync(join(tmpdir(), "oas-site-"));
   readonly #lib: string;
   readonly #extra: string | undefined;
+  readonly #db: string;
   #http: Server | undefined;
   #api: ChildProcess | undefined;
   #apiUrl = "";
@@ -57,8 +58,9 @@ export class Site {
   url = "";
   readonly seen: SeenRequest[] = [];
 
-  /** `lib` = the folder of the built package; `extra` = another one, served under /tests/. */
-  constructor(lib: string, extra?: string) {
+  /** `lib` = the folder of the built package; `extra` = another one, served under /tests/; `db` = an address of PostgreSQL. */
+  constructor(lib: string, extra?: string, db?: string) {
+    this.#db = db ?? `sqlite:${join(this.#folder, "db.sqlite")}`;
     this.#lib = lib;
     this.#extra = extra;
   }
@@ -77,7 +79,7 @@ export class Site {
   /** The server as a process of its own, on a database that outlives it. */
   async startApi(): Promise<void> {
     const args = [join(this.#lib, "cli.js"), "serve", "--port", "0", "--json", "--log", "error"];
-    const api = spawn(process.execPath, [...args, "--db", `sqlite:${join(this.#folder, "db.sqlite")}`], {
+    const api = spawn(process.execPath, [...args, "--db", this.#db], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     this.#api = api;

@@ -1,6 +1,7 @@
 /** One device of the demo: an ordinary page that uses the engine. */
 
 import { type DeadLetter, type OfflineSync, OfflineSyncError, open, type SyncStatus } from "offline-ai-sync";
+import { showBoard } from "./board.ts";
 import { button, element, setRows, setText } from "./dom.ts";
 import { installSwitch, setNetwork } from "./network.ts";
 
@@ -162,4 +163,5 @@ const announcing = setInterval(
     ),
   1_000,
 );
+showBoard(engine);
 Object.assign(globalThis, { engine });
