@@ -47,7 +47,7 @@ function conflictCard(of: Collection, conflict: Conflict, done: () => void): HTM
     const term = document.createElement("dt");
     term.textContent = title;
     const shown = document.createElement("dd");
-    shown.textContent = text(value);
+    shown.textContent = take || value !== undefined ? text(value) : "(nothing)";
     shown.style.margin = "0";
     cell.append(term, shown);
     if (take)

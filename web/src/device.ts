@@ -164,4 +164,7 @@ const announcing = setInterval(
   1_000,
 );
 showBoard(engine);
+new ResizeObserver(() => parent.postMessage({ height: document.body.scrollHeight }, location.origin)).observe(
+  document.body,
+);
 Object.assign(globalThis, { engine });

@@ -14,7 +14,16 @@ const api = "/api/offline-ai";
 const shown = 14;
 const devices = new Map<string, { id: string; items: HistoryItem[]; cursor: string | undefined }>();
 
-addEventListener("message", ({ origin, data }: MessageEvent<{ device?: string; deviceId?: string }>) => {
+interface Word {
+  readonly device?: string;
+  readonly deviceId?: string;
+  readonly height?: number;
+}
+
+addEventListener("message", ({ origin, data, source }: MessageEvent<Word>) => {
+  if (origin === location.origin && data?.height !== undefined)
+    for (const frame of document.querySelectorAll("iframe"))
+      if (frame.contentWindow === source) frame.style.height = `${data.height}px`;
   if (origin !== location.origin || !data?.device || !data.deviceId || devices.has(data.device)) return;
   devices.set(data.device, { id: data.deviceId, items: [], cursor: undefined });
 });
@@ -31,6 +40,13 @@ async function readNew(device: { id: string; items: HistoryItem[]; cursor: strin
   }
 }
 
+// Of an edit: the document it belongs to; its delta is for machines.
+function dataOf({ eventType, eventData }: HistoryItem): string {
+  if (eventType !== "oas:document") return JSON.stringify(eventData);
+  const { collection, id } = eventData as { readonly collection: string; readonly id: string };
+  return `edit of ${collection}/${id}`;
+}
+
 function show(): void {
   const all = [...devices].flatMap(([name, { items }]) => items.map((item) => ({ name, item })));
   // A page without a cursor is read again from where it began, so rows are counted by id.
@@ -43,7 +59,7 @@ function show(): void {
     [...unique.values()]
       .slice(-shown)
       .reverse()
-      .map(({ name, item }) => [name, item.lane, item.eventType, JSON.stringify(item.eventData)]),
+      .map(({ name, item }) => [name, item.lane, item.eventType, dataOf(item)]),
   );
 }
 
