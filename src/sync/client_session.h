@@ -54,11 +54,13 @@ struct Wishes {
 };
 
 enum class SessionState : std::uint8_t {
+  // at rest: nothing is open
   kIdle,
   kFollow,
   kWait,
   kOffline,
-  kPark,                                   // at rest: nothing is open
+  kPark,
+  // a read
   kLease,
   kMeta,
   kJournal,
@@ -66,14 +68,16 @@ enum class SessionState : std::uint8_t {
   kLate,
   kRewind,
   kFork,
-  kFold,             // a read
+  kFold,
+  // a write
   kTakeLease,
   kTakeJournal,
   kMend,
   kStore,
   kStoreRetry,
-  kRelease,           // a write
-  kSend,                                                                    // a request
+  kRelease,
+  // a request
+  kSend,
 };
 
 class ClientSession {
@@ -117,6 +121,11 @@ class ClientSession {
   // flow (client_session.cc)
   void start(Clocks now);
   void on_lease(Clocks now, const std::vector<queue::Put>& records);
+  void rest(SessionState state, ErrorCode reason, Millis wake_at);
+  void read(SessionState state, ReadWish wish);
+  void write(SessionState state, queue::Transaction transaction);
+  void forget();
+  // one round, from what is stored to the request (client_round.cc)
   void on_meta(Clocks now, const std::vector<queue::Put>& records);
   void on_journal(Clocks now, const std::vector<queue::Put>& records);
   void begin_plan(Clocks now);
@@ -125,14 +134,11 @@ class ClientSession {
   void send(Clocks now);
   void nothing_left(Clocks now);
   [[nodiscard]] bool unsettled() const;
+  // requests that failed (client_failure.cc)
   void fail_round(Clocks now, ErrorCode reason, std::uint32_t retry_after_ms);
-  void rest(SessionState state, ErrorCode reason, Millis wake_at);
-  void read(SessionState state, ReadWish wish);
-  void write(SessionState state, queue::Transaction transaction);
-  void forget();
+  void on_refusal(Clocks now, std::uint16_t status, std::uint32_t retry_after_ms);
   // answers (client_answer.cc)
   void on_reply(Clocks now, const SyncReply& reply);
-  void on_refusal(Clocks now, std::uint16_t status, std::uint32_t retry_after_ms);
   void continue_answer(Clocks now);
   void on_late(Clocks now, const std::vector<queue::Put>& records);
   void end_deferred(Clocks now, const DeferredRecord& record, Verdict verdict, bool counted);
