@@ -11,7 +11,7 @@ const tabs = 2;
 const drain_ms_max = 150_000;
 const batch = 500;
 
-const page_url = (server) => `${server.url}/device.html?device=phone`;
+const page_url = (server) => `${server.url}/device.html?device=phone&documents=no`;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function openTab(context, server) {

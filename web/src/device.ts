@@ -163,7 +163,9 @@ const announcing = setInterval(
     ),
   1_000,
 );
-showBoard(engine);
+// A page that is only to show the queue says `documents=no`.
+if (new URLSearchParams(location.search).get("documents") === "no") element("board").hidden = true;
+else showBoard(engine);
 new ResizeObserver(() => parent.postMessage({ height: document.body.scrollHeight }, location.origin)).observe(
   document.body,
 );
