@@ -164,6 +164,33 @@ describe("HTTP", () => {
     await method.arrayBuffer();
   });
 
+  test("analytics come as JSON, once with an idempotency key, and add up per day", async () => {
+    const client = await server.client("metrics", "mia");
+    await client.json("POST", "/device/register", {
+      deviceId: client.deviceId,
+      deviceType: "mobile",
+      capabilities: {},
+    });
+    const events = [{ name: "page", properties: { path: "/a" } }, { name: "page" }, { name: "buy" }];
+    const body = { deviceId: client.deviceId, events };
+    const headers = { "idempotency-key": "batch" };
+    assert.equal((await client.json("POST", "/analytics/buffer", body, headers)).status, 201);
+    assert.equal((await client.json("POST", "/analytics/buffer", body, headers)).status, 200);
+    assert.deepEqual(
+      (await client.history()).map(({ eventData }) => (eventData as { name: string }).name),
+      ["page", "page", "buy"],
+    );
+    assert.equal((await client.json("GET", "/analytics/summary")).status, 403);
+    const admin = await server.client("metrics", "root", ["admin"]);
+    const { items } = (await (await admin.json("GET", "/analytics/summary?name=page")).json()) as {
+      items: { name: string; count: number }[];
+    };
+    assert.deepEqual(
+      items.map(({ name, count }) => [name, count]),
+      [["page", 2]],
+    );
+  });
+
   test("an event queued as JSON is applied, and an idempotency key makes it one", async () => {
     const client = await server.client();
     await client.json("POST", "/device/register", {

@@ -83,20 +83,22 @@ export const syncRoutes = (server: Server): readonly Route[] => [
     async ({ identity, query }) =>
       json(200, { poke: await server.streams.wait(identity.tenant, identity.principal, query.wait) }),
   ),
-  route(
-    "POST",
-    "/events/sync/:deviceId",
-    {
-      scope: "sync",
-      body: "bytes",
-      json: frame,
-      params: z.object({ deviceId: z.string().max(64) }),
-      doc: { summary: "Push and pull of one device in one round trip" },
-    },
-    (context) => {
-      const device = parseDeviceId(context.params.deviceId);
-      if (!device) throw failure("unknown_device", "there is no such device");
-      return sync(server, context.identity, context.body, fromOf(context), device);
-    },
+  ...(["/events/sync/:deviceId", "/analytics/batch-sync/:deviceId"] as const).map((path) =>
+    route(
+      "POST",
+      path,
+      {
+        scope: "sync",
+        body: "bytes",
+        json: frame,
+        params: z.object({ deviceId: z.string().max(64) }),
+        doc: { summary: "Push and pull of one device in one round trip, whatever its lanes" },
+      },
+      (context) => {
+        const device = parseDeviceId(context.params.deviceId);
+        if (!device) throw failure("unknown_device", "there is no such device");
+        return sync(server, context.identity, context.body, fromOf(context), device);
+      },
+    ),
   ),
 ];

@@ -2,6 +2,7 @@
 
 import type { Server } from "../context.ts";
 import type { Route } from "../http/route.ts";
+import { analyticsRoutes } from "./analytics.ts";
 import { authRoutes } from "./auth.ts";
 import { cacheRoutes } from "./cache.ts";
 import { conflictRoutes } from "./conflicts.ts";
@@ -20,6 +21,7 @@ export function allRoutes(server: Server): readonly Route[] {
   const routes: Route[] = [
     ...deviceRoutes(server),
     ...eventRoutes(server),
+    ...analyticsRoutes(server),
     ...syncRoutes(server),
     ...documentRoutes(server),
     ...spaceRoutes(server),

@@ -188,3 +188,24 @@ async function insight(connection: Connection, tenant: string, now: number): Pro
   }
   return result;
 }
+
+/** Events whose type begins with `prefix`, per day since `since`; of one type, or of all when undefined. */
+export async function analyticsCounts(
+  connection: Connection,
+  tenant: string,
+  since: number,
+  prefix: string,
+  type: string | undefined,
+): Promise<readonly { readonly day: string; readonly name: string; readonly count: number }[]> {
+  const rows = await connection.query(
+    `SELECT day, name, count FROM insight
+      WHERE tenant_id = $1 AND kind = 'event_type' AND day >= $2 AND name LIKE $3
+        AND ($4 = '' OR name = $4) ORDER BY day, name`,
+    [tenant, Math.floor(since / DAY_MS), `${prefix}%`, type ?? ""],
+  );
+  return rows.map((row) => ({
+    day: new Date(int(row, "day") * DAY_MS).toISOString().slice(0, 10),
+    name: text(row, "name").slice(prefix.length),
+    count: int(row, "count"),
+  }));
+}
