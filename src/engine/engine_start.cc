@@ -1,0 +1,90 @@
+// What an engine reads before it gives its first number, and what a context that only watches reads later.
+#include "base/limits.h"
+#include "base/sim_points.h"
+#include "engine/engine_state.h"
+
+namespace oas::engine {
+
+// Our own epoch may have a past: journal records, or totals written before a trap. And our clock starts above the
+// greatest one that any context of this device has stored, whatever the wall clock says meanwhile.
+void Engine::Impl::load_totals(Bytes from) {
+  load(Reader::kTotals, {std::move(from), queue::after_prefix({'m', 'e'})}, kLoadRecordsMax);
+}
+
+// A context that does not drain learns the totals by reading them when another one has told of a change.
+void Engine::Impl::look(Bytes from) {
+  looking = true;
+  load(Reader::kMeta, {std::move(from), {'n'}}, kLoadRecordsMax);
+}
+
+void Engine::Impl::on_meta(const std::vector<Put>& records) {
+  for (const Put& record : records) (void)seen.take(record);
+  if (records.size() == kLoadRecordsMax) {
+    look(queue::after_key(records.back().key));
+    return;
+  }
+  looking = false;
+  session->observe(std::exchange(seen, {}));
+  status_due = true;
+}
+
+void Engine::Impl::on_totals(const std::vector<Put>& records) {
+  for (const Put& record : records) {
+    const auto totals = queue::read_record<queue::EpochTotals>(record.value);
+    if (!totals) continue;
+    if (record.key == queue::epoch_key(options.epoch)) own_totals = *totals;
+    if (!OAS_MUTANT(kHlcFromWallAtStart)) outbox->observe(totals->hlc);
+  }
+  if (records.size() == kLoadRecordsMax) {
+    load_totals(queue::after_key(records.back().key));
+    return;
+  }
+  Bytes from = queue::journal_key(options.epoch, 0);
+  load(Reader::kJournal, {from, queue::after_key(queue::journal_key(options.epoch, 0xFFFFFFFF))}, kLoadRecordsMax);
+}
+
+void Engine::Impl::on_journal(std::vector<Put> records) {
+  own_journal = std::move(records);
+  if (own_journal.empty()) {
+    become_ready();
+    return;
+  }
+  take_over_own_journal();
+}
+
+// The first transaction of this context: its journal becomes segments, and numbering goes on behind them.
+void Engine::Impl::take_over_own_journal() {
+  queue::Transaction transaction;
+  queue::EpochTotals after = own_totals;
+  for (const Put& record : own_journal) {
+    if (!queue::take_over_journal(record.value, after, transaction)) {
+      out.emplace_back(Log{Severity::kError, static_cast<std::uint16_t>(ErrorCode::kLost), 0});
+      break;
+    }
+    transaction.expect_present(record.key);
+    transaction.erase(record.key);
+  }
+  if (transaction.empty()) {
+    become_ready();
+    return;
+  }
+  transaction.put(queue::epoch_key(options.epoch), queue::write_record(after));
+  own_totals = after;
+  persist(Owner::kJournal, std::move(transaction), Durability::kStrict);
+}
+
+void Engine::Impl::become_ready() {
+  // Numbers the journal promised stay given, even if its records were damaged.
+  for (std::uint32_t lane = 0; lane < kLaneCount; ++lane)
+    if (own_totals.last[lane] + 1 < options.next[lane]) {
+      outbox->change_epoch({prng->next()});
+      ready = work = true;
+      if (!drains.empty()) session->want(clocks(), true);
+      return;
+    }
+  outbox->resume(own_totals);
+  ready = work = true;
+  if (!drains.empty()) session->want(clocks(), true);  // asked for while we were not ready
+}
+
+}  // namespace oas::engine
