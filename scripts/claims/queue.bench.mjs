@@ -27,7 +27,7 @@ export async function measure(quick, log) {
     const first = await firstBatches(server, size, log);
     log(`first batch: ours ${median(first.ours).toFixed(1)} ms, Dexie ${median(first.dexie).toFixed(1)} ms`);
     const best = (rates, ids) => ids.map((id) => median(rates[id])).reduce((a, b) => Math.max(a, b));
-    const ratio = (a, b) => +(a / b).toFixed(2);
+    const ratio = (a, b) => +(a / b).toFixed(3);
     const figures = {
       stored_to_best_default: ratio(median(stored.ours), best(stored, peers.defaults)),
       stored_to_best_strict: ratio(median(stored.ours), best(stored, peers.strict)),

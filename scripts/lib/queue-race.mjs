@@ -109,9 +109,9 @@ export async function firstBatches(server, { queued, starts }, log) {
       for (const id of start % 2 === 0 ? ["ours", "dexie"] : ["dexie", "ours"]) {
         const context = await profile.start();
         const page = await openPage(context, server.url);
-        server.refusing = true; // what is measured is what stays queued
+        server.deaf = true; // what is measured is what stays queued
         times[id].push(await page.evaluate(([id, key]) => globalThis.firstBatch(id, "cold", key), [id, server.key]));
-        server.refusing = false;
+        server.deaf = false;
         await profile.stop();
       }
     }

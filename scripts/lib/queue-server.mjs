@@ -50,8 +50,8 @@ export class QueueServer {
   key;
   /** Whether the events are those of the real web log. */
   real = false;
-  /** Pushes are turned away while this is set. */
-  refusing = false;
+  /** Nobody answers a push while this is set: being offline costs no attempt, so the next start waits for nothing. */
+  deaf = false;
   /** Ids begin anew with every contender; this keeps them apart. */
   round = 0;
 
@@ -82,7 +82,7 @@ export class QueueServer {
 
   async #answer(request, response, pages, race) {
     const { pathname, searchParams } = new URL(request.url, this.url);
-    if (this.refusing && pathname === "/api/offline-ai/sync/push") return response.writeHead(503).end();
+    if (this.deaf && pathname === "/api/offline-ai/sync/push") return request.socket.destroy();
     if (pathname.startsWith("/api/offline-ai/")) return this.#sync.handler(request, response);
     if (pathname === "/sink") {
       this.#store(JSON.parse(await body(request)));
