@@ -198,7 +198,11 @@ export class DocumentsCore {
 
   // --- at the server ----------------------------------------------------------------------------------------------------
 
-  judge(state: Uint8Array, rules: RulesHandle, edit: Uint8Array, stamp: EditStamp): Judgement {
+  /**
+   * `acknowledged`: the change number up to which the writer's device has stored everything. Throws `stale_edit` when the
+   * edit may not have seen what is folded already.
+   */
+  judge(state: Uint8Array, rules: RulesHandle, edit: Uint8Array, stamp: EditStamp, acknowledged: number): Judgement {
     this.#ask(Command.judge)
       .sized(state)
       .varint(rules)
@@ -206,7 +210,8 @@ export class DocumentsCore {
       .i64(stamp.incarnation.mintedAt)
       .u64(stamp.incarnation.random)
       .varint(stamp.change)
-      .i64(stamp.receivedAt);
+      .i64(stamp.receivedAt)
+      .varint(acknowledged);
     const answer = this.#answer();
     return {
       changed: answer.u8() !== 0,

@@ -65,6 +65,7 @@ export type ErrorCode =
   | "unique_violation"
   | "cursor_expired"
   | "already_exists"
+  | "stale_edit"
   | "internal"
   | "poison";
 
@@ -139,6 +140,7 @@ const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1])[] = [
   [417, "unique_violation", 1, 0],
   [418, "cursor_expired", 1, 0],
   [419, "already_exists", 0, 0],
+  [420, "stale_edit", 1, 0],
   [500, "internal", 3, 1],
   [501, "poison", 3, 0],
 ];

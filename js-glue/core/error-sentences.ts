@@ -66,6 +66,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   unique_violation: 409,
   cursor_expired: 410,
   already_exists: 409,
+  stale_edit: 409,
   internal: 500,
   poison: 500,
 };
@@ -132,6 +133,7 @@ export const ERROR_SENTENCES: Readonly<Record<ErrorCode, string>> = {
   unique_violation: "Another document of the collection holds a value that must be unique.",
   cursor_expired: "The cursor names a history that is no longer here; start again from a snapshot.",
   already_exists: "There is something with this id already.",
+  stale_edit: "The edit was made before changes that are folded already; read the document and edit it again.",
   internal: "A defect on our side; the instance was rebuilt from storage.",
   poison: "The input trapped the core twice and was parked.",
 };

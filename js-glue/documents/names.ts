@@ -78,6 +78,8 @@ export function pendingKey({ space, key }: DocumentName, { epoch, n }: EditName)
   return joinBytes(record("p", space, key), new Uint8Array(dot.buffer));
 }
 
+export const pendingOfSpace = (space: string): KeyRange => below(record("p", space));
+
 /** How far the changes of a space are stored here. */
 export const cursorKey = (space: string): Uint8Array => record("c", space);
 export const cursorRange: KeyRange = below(utf8("dc"));

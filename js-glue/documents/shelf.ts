@@ -11,6 +11,7 @@ import {
   editOfRecord,
   nameOfRecord,
   pendingKey,
+  pendingOfSpace,
   pendingRange,
   spaceOfCursor,
   stateChunk,
@@ -84,6 +85,11 @@ export class Shelf {
 
   async cursor(space: string): Promise<string | undefined> {
     return (await this.cursors()).get(space);
+  }
+
+  /** Whether an edit of this device waits for the server. */
+  async hasPending(space: string): Promise<boolean> {
+    return (await this.#store.scan(pendingOfSpace(space), 1)).length > 0;
   }
 
   pendingRecord(name: DocumentName, edit: StoredEdit): StoredRecord {

@@ -36,6 +36,11 @@ void rename(Delta& delta, ByteView bytes) {
   for (PlacedOp& placed : delta.ops) placed.op.dot.epoch = derived;
 }
 
+// An edit of what nobody had written, as far as its writer knew, cannot bring back what he has never seen.
+bool is_stale(const merge::Version& context, std::uint64_t cut, std::uint64_t acknowledged) {
+  return !context.empty() && std::max(context.seen, acknowledged) < cut;
+}
+
 bool any_known(const Document& document, const Delta& delta) {
   return std::any_of(delta.ops.begin(), delta.ops.end(),
                      [&](const PlacedOp& placed) { return document.version().contains(placed.op.dot); });
@@ -43,11 +48,15 @@ bool any_known(const Document& document, const Delta& delta) {
 
 }  // namespace
 
-Result<Judgement> judge(Document& document, ByteView edit, const merge::Stamp& stamp) {
+Result<Judgement> judge(Document& document, ByteView edit, const merge::Stamp& stamp, std::uint64_t acknowledged) {
   OAS_TRY(Delta delta, read_edit(edit));
   OAS_TRY(merge::DotRun dots, dots_of(delta));
-  for (const PlacedOp& placed : delta.ops)
-    if (placed.op.cause->context.seen >= stamp.change) return fail(ErrorCode::kMalformed, stamp.change);
+  const std::uint64_t cut = document.state().cut();
+  for (const PlacedOp& placed : delta.ops) {
+    const merge::Version& context = placed.op.cause->context;
+    if (context.seen >= stamp.change) return fail(ErrorCode::kMalformed, stamp.change);
+    if (is_stale(context, cut, acknowledged)) return fail(ErrorCode::kStaleEdit, cut);
+  }
   if (any_known(document, delta)) {
     if (held(document, delta) == delta.ops.size()) return Judgement{};
     rename(delta, edit);

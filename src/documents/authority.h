@@ -16,8 +16,11 @@ struct Judgement {
 // Takes one edit into `document` under `stamp`. An edit whose dots are void or carry other content here (a cloned profile, a
 // retried dead letter) is taken under dots derived from its bytes, so nothing is lost and a repetition is still known. That
 // holds until a fold has passed the first one: events come exactly once, so repetitions are close. Errors, with `document` unspecified: as decode_delta; kMalformed when the edit brings stamps
-// or voids, is no dense run of one epoch, or claims to have seen changes that do not exist; kLimit above kStateBytesMax.
-Result<Judgement> judge(merge::Document& document, ByteView edit, const merge::Stamp& stamp);
+// or voids, is no dense run of one epoch, or claims to have seen changes that do not exist; kLimit above kStateBytesMax;
+// kStaleEdit (detail: the cut) when it may not have seen what is folded already. `acknowledged`: the change number up to
+// which the writer's device has stored everything, and had when it made the edit.
+Result<Judgement> judge(merge::Document& document, ByteView edit, const merge::Stamp& stamp,
+                        std::uint64_t acknowledged = 0);
 
 // What the change order says of a rejected edit: its dots will never come. Empty when the document knows one of them: then
 // they are somebody's accepted work, and no rejection may take it away. Errors: as judge.

@@ -254,7 +254,8 @@ Result<void> Session::on_state(Command command, Reader& in, Writer& out) {
   } else {
     OAS_TRY(const ByteView edit, in.bytes(merge::kDocumentBytesMax));
     OAS_TRY(const merge::Stamp stamp, read_stamp(in));
-    OAS_TRY(const Judgement judgement, judge(document, edit, stamp));
+    OAS_TRY(const std::uint64_t acknowledged, in.varint());
+    OAS_TRY(const Judgement judgement, judge(document, edit, stamp, acknowledged));
     out.u8(judgement.changed ? 1 : 0);
     out.bytes(document.bytes());
     out.bytes(judgement.change);

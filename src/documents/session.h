@@ -14,13 +14,13 @@
 //   kDrop      document, epoch u64, n varint                   → u8: it was pending
 //   kView      document, rules, u8: somebody may edit it       → view: value, digest u64, pending varint, list of record
 //   kState     document                                        → accepted bytes
-//   kJudge     state bytes, rules, edit bytes, stamp           → changed u8, state bytes, change bytes, view
+//   kJudge     state bytes, rules, edit bytes, stamp, seen     → changed u8, state bytes, change bytes, view
 //   kVoid      state bytes, edit bytes                         → change bytes
 //   kFold      state bytes, rules, cut varint                  → reached varint, state bytes, change bytes
 //   kShow      state bytes, rules                              → view
 //   kKeep      document, edit bytes                            → nothing; another context's edit
 //
-// stamp is minted-at i64, random u64, change varint, received-at i64; a record is id text, class u8, provisional u8, JSON text. The digest is that of the accepted state.
+// stamp is minted-at i64, random u64, change varint, received-at i64; seen is a varint (authority.h); a record is id text, class u8, provisional u8, JSON text. The digest is that of the accepted state.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { DocumentsCore } from "../../js-glue/core/documents-core.ts";
 import { errorInfo } from "../../js-glue/core/error-codes.ts";
+import { numberOf } from "../../js-glue/core/errors.ts";
 import { Reject } from "../../js-glue/server/handlers.ts";
+import { Kind } from "../../js-glue/server/session.ts";
 import { databaseKinds } from "./databases.ts";
 import { Device, documentsCore } from "./document-device.ts";
 import type { Reply } from "./frames.ts";
@@ -299,6 +301,34 @@ for (const kind of databaseKinds) {
       assert.equal((await one.get("/sync/changes?space=~")).status, 410);
       assert.equal((await one.get(`/sync/changes?space=~&cursor=${behind}`)).status, 410);
       assert.equal(await one.pull(), 0);
+    });
+
+    test("an edit older than what is folded is refused by name, and brings nothing back", async () => {
+      const one = await device("ann-12");
+      const two = await device("ann-12");
+      one.put("list/1", { keep: 1, gone: { deep: 1 } });
+      await one.push();
+      for (const replica of [one, two, one, two]) await replica.pull();
+      two.put("list/1", { keep: 1, gone: { deep: 2 } }); // and then two is away for a long time
+      one.put("list/1", { keep: 1 });
+      for (let i = 0; i < 70; i++) one.put("list/1", { keep: i });
+      await one.push();
+      await one.pull();
+      server.clock.now += 15 * 24 * 3_600_000;
+      await one.pull();
+      await server.sync.maintenance.cleanUp("acme", false);
+      const reply = await two.push();
+      assert.deepEqual(
+        reply.streams[0]?.verdicts.map(({ kind: verdict, code }) => [verdict, code]),
+        [[Kind.rejected, numberOf("stale_edit")]],
+      );
+      await one.pull();
+      assert.deepEqual(one.show("list/1"), { keep: 69 });
+      // A device that was there all the time edits on, whether or not it has read of the fold.
+      one.put("list/1", { keep: 70 });
+      await one.push();
+      await one.pull();
+      assert.deepEqual(one.show("list/1"), { keep: 70 });
     });
 
     test("a history that was replaced answers 410", async () => {

@@ -29,6 +29,7 @@ import {
   shownSpace,
   spaceIdOf,
 } from "./names.ts";
+import { cursorOf } from "./reads.ts";
 import { appendChange, findSpace, makeSpace, type Record, readRecord, type Space, writeRecord } from "./rows.ts";
 
 export type Choice = "server" | "local" | "merge" | "value";
@@ -142,7 +143,7 @@ export class Documents {
   async #accept(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<boolean> {
     const now = this.#options.now();
     const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
-    const judgement = await this.#judge(record, schema, edit, space.head + 1, now);
+    const judgement = await this.#judge(tx, space, record, schema, edit, now);
     if (!judgement.changed) return false;
     const context = {
       tenant: space.tenant,
@@ -187,16 +188,22 @@ export class Documents {
     );
   }
 
-  #judge(record: Record, schema: string, edit: Edit, change: number, now: number): Promise<Judgement> {
-    const stamp = { incarnation: this.#options.store.incarnation, change, receivedAt: now };
-    return this.merge.run(({ core, rules }) => {
-      try {
-        return core.judge(record.body, rules(schema), edit.delta, stamp);
-      } catch (error) {
-        if (isRefusal(error)) throw new Reject(error.code, error.message);
-        throw error;
-      }
-    });
+  async #judge(tx: Tx, space: Space, record: Record, schema: string, edit: Edit, now: number): Promise<Judgement> {
+    const stamp = { incarnation: this.#options.store.incarnation, change: space.head + 1, receivedAt: now };
+    const judge = (acknowledged: number): Promise<Judgement> =>
+      this.merge.run(({ core, rules }) => core.judge(record.body, rules(schema), edit.delta, stamp, acknowledged));
+    const refuse = (error: unknown): never => {
+      if (isRefusal(error)) throw new Reject(error.code, error.message);
+      throw error;
+    };
+    try {
+      return await judge(0);
+    } catch (error) {
+      if (!isRefusal(error) || error.code !== "stale_edit") return refuse(error);
+      // The edit does not say itself that its writer had seen what is folded; the device may have said so.
+      const seen = edit.device === null ? space.head : ((await cursorOf(tx, space, edit.device))?.seq ?? 0);
+      return judge(seen).catch(refuse);
+    }
   }
 
   // --- conflicts --------------------------------------------------------------------------------------------------------
