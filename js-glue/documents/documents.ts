@@ -112,6 +112,9 @@ export class Documents {
       },
       { signal: puller.signal },
     );
+    this.#engine.status.subscribe(({ phase }) => {
+      if (phase === "stopped") void this.close();
+    });
     if (this.#options.pulls !== false)
       leadership(database, puller.signal)
         .then(() => puller.lead())

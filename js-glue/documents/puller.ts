@@ -74,7 +74,13 @@ export class Puller {
   }
 
   #look(): void {
-    for (const space of this.#spaces) this.pull(space).catch(this.#options.failed);
+    for (const space of this.#spaces)
+      this.pull(space).catch((error: unknown) => {
+        const known = asFailure(error, "internal");
+        // No member any more, or never: asking again at every poke would only repeat the answer.
+        if (known.code === "not_found") this.#spaces.delete(space);
+        this.#options.failed(known);
+      });
   }
 
   /** Somebody else of this device wants news of the space. */
@@ -186,12 +192,13 @@ export class Puller {
 
   /** JSON of a 200; undefined for 410. */
   async #ask(path: string): Promise<unknown> {
-    let response: Response;
-    try {
-      response = await this.#options.transport.get(path, "application/json", TIMEOUT_MS, this.signal);
-    } catch (error) {
-      throw failure("offline", "the server could not be reached", { cause: error });
-    }
+    const { transport } = this.#options;
+    const get = (): Promise<Response> =>
+      transport.get(path, "application/json", TIMEOUT_MS, this.signal).catch((error: unknown) => {
+        throw failure("offline", "the server could not be reached", { cause: error });
+      });
+    let response = await get();
+    if (response.status === 401 && (await transport.renew().catch(() => false))) response = await get();
     if (response.status === 410) {
       await response.body?.cancel();
       return undefined;
