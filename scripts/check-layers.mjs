@@ -89,6 +89,7 @@ const may_import = {
   cache: ["core", "crypto", "cache"],
   analytics: ["core", "analytics"],
   documents: ["core", "browser", "documents"],
+  privacy: ["core", "browser", "cache", "documents", "privacy"],
   models: ["core", "browser", "runtimes", "models"],
 };
 const server_packages =

@@ -51,3 +51,18 @@ export function outsideCopy(database: string): OutsideCopy {
     },
   };
 }
+
+/** Removes the copy wherever it lies. */
+export async function forgetInstall(database: string): Promise<void> {
+  const file = `install-${encodeURIComponent(database)}`;
+  try {
+    await (await globalThis.navigator?.storage?.getDirectory?.())?.removeEntry(file);
+  } catch {
+    // There was none, or no OPFS in this mode.
+  }
+  try {
+    globalThis.localStorage?.removeItem(file);
+  } catch {
+    // Site data is blocked: then there was none.
+  }
+}

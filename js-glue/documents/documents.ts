@@ -170,6 +170,15 @@ export class Documents {
     return shelf.names(space, collection);
   }
 
+  /** Every document stored here, as it is shown here; deleted ones are left out. */
+  async *everything(): AsyncGenerator<{ space: string; collection: string; id: string; value: unknown }> {
+    const { replicas, shelf } = await this.#start();
+    for (const name of await shelf.everything()) {
+      const { json } = await replicas.view(name);
+      if (json !== undefined) yield { space: name.space, ...splitKey(name.key), value: JSON.parse(json) as unknown };
+    }
+  }
+
   async pull(space: string): Promise<void> {
     const { puller } = await this.#start();
     puller.follow(space);

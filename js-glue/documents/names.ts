@@ -82,6 +82,8 @@ export const pendingOfSpace = (space: string): KeyRange => below(record("p", spa
 
 /** How far the changes of a space are stored here. */
 export const cursorKey = (space: string): Uint8Array => record("c", space);
+/** Accepted states, or edits that wait, of every space. */
+export const everyRecord = (letter: "a" | "p"): KeyRange => below(utf8(`d${letter}`));
 export const cursorRange: KeyRange = below(utf8("dc"));
 export const spaceOfCursor = (key: Uint8Array): string => new TextDecoder().decode(key.subarray(2, -1));
 

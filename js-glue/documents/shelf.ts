@@ -9,6 +9,8 @@ import {
   cursorRange,
   type DocumentName,
   editOfRecord,
+  entityOf,
+  everyRecord,
   nameOfRecord,
   pendingKey,
   pendingOfSpace,
@@ -69,13 +71,23 @@ export class Shelf {
 
   /** The keys of all documents of a collection that are stored here in any form. */
   async names(space: string, collection: string): Promise<readonly string[]> {
-    const names = new Set<string>();
+    const names = await this.#names((letter) => collectionRange(space, collection, letter));
+    return names.map(({ key }) => key);
+  }
+
+  /** Every document of every space. */
+  everything(): Promise<readonly DocumentName[]> {
+    return this.#names(everyRecord);
+  }
+
+  async #names(range: (letter: "a" | "p") => KeyRange): Promise<readonly DocumentName[]> {
+    const names = new Map<string, DocumentName>();
     for (const letter of ["a", "p"] as const)
-      for (const { key } of await this.#all(collectionRange(space, collection, letter))) {
+      for (const { key } of await this.#all(range(letter))) {
         const name = nameOfRecord(key);
-        if (name) names.add(name.key);
+        if (name) names.set(entityOf(name), name);
       }
-    return [...names].sort();
+    return [...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, name]) => name);
   }
 
   async cursors(): Promise<ReadonlyMap<string, string>> {

@@ -34,12 +34,12 @@ export class Profile {
   #folder = mkdtempSync(join(tmpdir(), "oas-proof-"));
   context;
 
-  async start({ quickSync = false } = {}) {
+  async start({ quickSync = false, more = [] } = {}) {
     const { chromium } = await import("playwright-core");
     this.context = await chromium.launchPersistentContext(this.#folder, {
       executablePath: chromiumPath(),
       headless: true,
-      args: [...flags, ...(quickSync ? quick_sync : [])],
+      args: [...flags, ...(quickSync ? quick_sync : []), ...more],
     });
     return this.context;
   }

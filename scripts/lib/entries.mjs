@@ -17,6 +17,7 @@ const extra = [
   ["cache", "js-glue/cache/index.ts"],
   ["crypto", "js-glue/crypto/index.ts"],
   ["documents", "js-glue/documents/index.ts"],
+  ["privacy", "js-glue/privacy/index.ts"],
   ["analytics", "js-glue/analytics/index.ts"],
   ["models", "js-glue/models/index.ts"],
   ["models-onnx", "js-glue/runtimes/onnx.ts"],
