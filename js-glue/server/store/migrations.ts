@@ -80,7 +80,8 @@ async function prepare(database: Database): Promise<void> {
       return;
     } catch (error) {
       const code = (error as { code?: unknown }).code;
-      if (attempt >= ATTEMPTS_MAX || (code !== "23505" && code !== "42P07" && !database.isRace(error))) throw error;
+      const isMade = code === "23505" || code === "42P07" || code === "42710"; // the row, the table or its type
+      if (attempt >= ATTEMPTS_MAX || (!isMade && !database.isRace(error))) throw error;
     }
   }
 }

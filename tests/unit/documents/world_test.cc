@@ -111,7 +111,6 @@ class World {
     if (made->count == 0) return;
     device.next_n += made->count;
     counted_ += added;
-    increments_[made->first] = added;
     device.stored[made->first] = made->delta;
     device.outbox.push_back({made->delta});
   }
@@ -154,8 +153,6 @@ class World {
       const Result<Bytes> change = void_change(server_, sent.delta);
       BOOST_REQUIRE(change.has_value());
       if (change->empty()) return;
-      const merge::Dot first = merge::decode_delta(sent.delta)->ops.front().op.dot;
-      (void)first;
       counted_ -= increment_in(sent.delta);
       append(*change);
       return;
@@ -169,10 +166,10 @@ class World {
     changes_.push_back(judgement->change);
   }
 
-  static std::uint64_t lowest(const Bytes& delta) { return dots_of(*merge::decode_delta(delta))->first; }
   static std::int64_t increment_in(const Bytes& delta) {
     std::int64_t sum = 0;
-    for (const merge::PlacedOp& placed : merge::decode_delta(delta)->ops)
+    const merge::Delta decoded = *merge::decode_delta(delta);
+    for (const merge::PlacedOp& placed : decoded.ops)
       if (placed.op.kind == merge::OpKind::kAdd) sum += placed.op.value.as_integer();
     return sum;
   }
@@ -217,7 +214,6 @@ class World {
   std::vector<Device> devices_;
   merge::Document server_;
   std::vector<Bytes> changes_;
-  std::map<merge::Dot, std::int64_t> increments_;
   std::int64_t counted_ = 0;
 };
 
