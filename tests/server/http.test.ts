@@ -182,6 +182,7 @@ describe("HTTP", () => {
     );
     assert.equal((await client.json("GET", "/analytics/summary")).status, 403);
     const admin = await server.client("metrics", "root", ["admin"]);
+    await server.sync.maintenance.tick();
     const { items } = (await (await admin.json("GET", "/analytics/summary?name=page")).json()) as {
       items: { name: string; count: number }[];
     };
