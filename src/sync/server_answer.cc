@@ -74,25 +74,52 @@ std::optional<RollingHash> ServerSession::Impl::known_hash(const Progress& at, S
   return std::nullopt;
 }
 
+namespace {
+
+// The event of one entity that comes before its others. They are in order of arrival; but a dependency means everything of
+// the entity up to it, and twins of a device may deliver that later.
+std::uint32_t next_of(const std::vector<DeferredRow>& deferred, const std::vector<std::uint32_t>& rows) {
+  std::uint32_t next = rows.front();
+  for (std::size_t steps = 0; steps < rows.size(); ++steps) {
+    const std::vector<EventId>& after = deferred[next].after;
+    const auto earlier = std::find_if(rows.begin(), rows.end(), [&](std::uint32_t row) {
+      const EventId& event = deferred[row].event;
+      return row != next && std::any_of(after.begin(), after.end(), [&event](const EventId& dep) {
+               return dep.stream == event.stream && event.seq <= dep.seq;
+             });
+    });
+    if (earlier == rows.end()) break;
+    next = *earlier;
+  }
+  return next;
+}
+
+}  // namespace
+
 std::vector<std::uint32_t> releasable(const std::vector<DeferredRow>& deferred,
                                       const std::vector<std::pair<StreamId, Sequence>>& marks) {
-  std::map<StreamId, Sequence> passed(marks.begin(), marks.end());
-  std::set<std::uint32_t> waiting;
-  std::vector<std::uint32_t> released;
-  for (std::uint32_t i = 0; i < deferred.size(); ++i) {
-    const DeferredRow& row = deferred[i];
-    const bool open = std::any_of(row.after.begin(), row.after.end(), [&passed](const EventId& dep) {
+  const std::map<StreamId, Sequence> passed(marks.begin(), marks.end());
+  const auto is_open = [&passed](const DeferredRow& row) {
+    return std::any_of(row.after.begin(), row.after.end(), [&passed](const EventId& dep) {
       const auto mark = passed.find(dep.stream);
       return mark == passed.end() || mark->second < dep.seq;
     });
-    if (open || (row.entity != 0 && waiting.contains(row.entity))) {
-      if (row.entity != 0) waiting.insert(row.entity);
-      continue;
-    }
-    released.push_back(i);
-    // Only one of an entity at a time: whether it succeeds decides about the next.
-    if (row.entity != 0) waiting.insert(row.entity);
+  };
+  std::map<std::uint32_t, std::vector<std::uint32_t>> by_entity;
+  std::vector<std::uint32_t> released;
+  for (std::uint32_t i = 0; i < deferred.size(); ++i) {
+    if (deferred[i].entity != 0)
+      by_entity[deferred[i].entity].push_back(i);
+    else if (!is_open(deferred[i]))
+      released.push_back(i);
   }
+  // Only one of an entity at a time: whether it succeeds decides about the next.
+  for (const auto& [entity, rows] : by_entity) {
+    (void)entity;
+    const std::uint32_t next = next_of(deferred, rows);
+    if (!is_open(deferred[next])) released.push_back(next);
+  }
+  std::sort(released.begin(), released.end());
   return released;
 }
 
