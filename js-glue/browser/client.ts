@@ -354,7 +354,8 @@ export class OfflineSync {
   #started(): void {
     const host = this.#host;
     if (!host || this.#closing) return;
-    if (host.lost) this.#lost();
+    // Memory never had anything to lose.
+    if (host.lost && this.#status.get().storage !== "memory") this.#lost();
     this.#triggers = new host.Triggers(this.#options.name, {
       connectivity: (online, eager) => {
         if (eager && this.#status.get().parked) host.loop.renewToken();
