@@ -5,11 +5,12 @@
 
 import { joinBytes, utf8 } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
+import { MODEL_BYTES_MAX } from "../core/model-statement.ts";
 import type { KeyRange, Store, StoredRecord } from "../core/ports.ts";
 
 /** 11 blocks of 4 KiB; records stay below 48 kB. */
 export const RECORD_BYTES = 45_056;
-export const BLOB_BYTES_MAX = 8_000_000; // kModelBytesMax
+export const BLOB_BYTES_MAX = MODEL_BYTES_MAX;
 const RECORDS_MAX = Math.ceil(BLOB_BYTES_MAX / RECORD_BYTES);
 
 /** `o` (the object store `models`), one letter for what it is, and a name. Names hold no U+0000. */
@@ -20,11 +21,17 @@ export function modelKey(letter: string, name: string, ...parts: readonly Uint8A
   return joinBytes(utf8(`o${letter}${name}\0`), ...parts);
 }
 
-/** Every key that begins with `prefix`; a prefix here ends with U+0000 or a hash, so adding 0xFF bytes ends the range. */
-export const below = (prefix: Uint8Array): KeyRange => ({
-  from: prefix,
-  to: joinBytes(prefix, Uint8Array.of(0xff, 0xff, 0xff)),
-});
+/** The least key behind every key that begins with `prefix`, which holds a byte below 0xFF. */
+export function behind(prefix: Uint8Array): Uint8Array {
+  let end = prefix.length;
+  while (prefix[end - 1] === 0xff) end--;
+  const key = prefix.slice(0, end);
+  key[end - 1] = (key[end - 1] ?? 0) + 1;
+  return key;
+}
+
+/** Every key that begins with `prefix`. */
+export const below = (prefix: Uint8Array): KeyRange => ({ from: prefix, to: behind(prefix) });
 
 export function recordKey(prefix: Uint8Array, index: number): Uint8Array {
   return joinBytes(prefix, Uint8Array.of(index >> 8, index & 0xff));

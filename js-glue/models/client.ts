@@ -10,17 +10,19 @@ import { mintEpoch, systemRandom } from "../browser/platform.ts";
 import { toHex } from "../core/bytes.ts";
 import type { QueuedEvent } from "../core/calls.ts";
 import { failure } from "../core/errors.ts";
+import type { DeviceCaps } from "../core/model-statement.ts";
 import type { Store } from "../core/ports.ts";
-import type {
-  ContentScore,
-  CoreKernels,
-  FitOptions,
-  IntentExample,
-  KernelModel,
-  ModelAnswer,
-  ModelInput,
-  PredictOptions,
-  PredictResult,
+import {
+  type ContentScore,
+  type CoreKernels,
+  type FitOptions,
+  type IntentExample,
+  type KernelModel,
+  type ModelAnswer,
+  type ModelInput,
+  type PredictOptions,
+  type PredictResult,
+  simdSupported,
 } from "../runtimes/core-kernels.ts";
 import { jsonBytes, modelKey, readJson } from "./blobs.ts";
 import { fetchBytes, kernelUrl, modelFile, openKernels, openModelDatabase } from "./files.ts";
@@ -31,7 +33,7 @@ import {
   type RecommendQuery,
   VisitModel,
 } from "./learned.ts";
-import { type DeviceCaps, readKeys } from "./manifest.ts";
+import { readKeys } from "./manifest.ts";
 import { ModelStore } from "./model-store.ts";
 import { fetchRegistry, type RegistryOptions, webVerifier } from "./registry.ts";
 import { ModelUpdater, type UpdateReport } from "./updater.ts";
@@ -192,13 +194,13 @@ class ModelHost {
     const fitted = (await readJson(store, fitKey(name)))?.value as Fitted | undefined;
     if (fitted) return kernels.fitIntent(await this.model("intent"), fitted.examples, fitted.options);
     const url = this.#address(name);
-    const file = await modelFile(
+    const { file, isStored } = await modelFile(
       { store: modelStore, address: () => url, ...(load ? { kept: async (at) => new Response(await load(at)) } : {}) },
       name,
     );
     const model = kernels.loadModel(file);
     // Only now, since the kernels have accepted it: kept for the time without a network.
-    await keep(modelStore, name, model.version, file);
+    if (!isStored) await keep(modelStore, name, model.version, file);
     return model;
   }
 }
@@ -211,7 +213,6 @@ interface Fitted {
 }
 
 async function keep(store: ModelStore, name: string, version: string, file: Uint8Array): Promise<void> {
-  if (await store.head(name)) return;
   const sha256 = toHex(await systemCrypto.sha256(file));
   // A full disk costs the offline copy, not the answer.
   await store.install(name, { version, quant: "file", bytes: file.length, sha256 }, file).catch(() => undefined);
@@ -283,9 +284,17 @@ export function createModels(engine: EngineForModels, options: ModelsOptions = {
         if (!registry) throw failure("invalid_argument", "no registry was given to the models");
         const store = await host.modelStore();
         const keys = readKeys(registry.keys);
-        const updater = new ModelUpdater({ store, registry: fetchRegistry(registry), verifier: webVerifier, keys });
+        const updater = new ModelUpdater({
+          store,
+          registry: fetchRegistry(registry),
+          verifier: webVerifier,
+          keys,
+          // What these kernels cannot load, such as a format newer than they are, must not replace what they can.
+          accept: async (file) => (await host.kernels()).loadModel(file).close(),
+        });
         const device = await rolloutId(await host.store());
-        const report = await updater.update(name, { device, caps, quant: options.quant ?? "int8" });
+        const own = { simd: simdSupported(), ...caps };
+        const report = await updater.update(name, { device, caps: own, quant: options.quant ?? "int8" });
         if (report?.updated) host.forget(name);
         return report;
       },

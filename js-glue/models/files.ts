@@ -67,10 +67,13 @@ export interface FileSource {
 }
 
 /** The file as it lies in storage; the first time, from its address, and kept then. The kernels check it when they load it. */
-export async function modelFile({ store, address, kept }: FileSource, name: string): Promise<Uint8Array> {
+export async function modelFile(
+  { store, address, kept }: FileSource,
+  name: string,
+): Promise<{ readonly file: Uint8Array; readonly isStored: boolean }> {
   const stored = await store.open(name);
-  if (stored) return stored.file;
+  if (stored) return { file: stored.file, isStored: true };
   const url = address(name);
   if (url === undefined) throw failure("not_found", `there is no model '${name}' here`);
-  return fetchBytes(url, kept);
+  return { file: await fetchBytes(url, kept), isStored: false };
 }

@@ -1,16 +1,27 @@
 /**
  * Model files on this device: the one in use, the one before it, and what has been downloaded of the next.
  *
- * Records below `models`: a head a name (which file is in use, which one was), and the files' blocks under the file's own
- * SHA-256. Files never change; swapping writes the head alone, in one transaction that expects the head it read, so a
- * power cut at any moment leaves the old model or the new one. A file is hashed again whenever it is read: a damaged one
- * gives way to the version before it.
+ * Records below `models`: a head a name (which file is in use, which one was), and the files' records under the file's own
+ * SHA-256. Files never change; swapping writes the head and lets every other file go, in one transaction that expects the
+ * head it read, so a power cut at any moment leaves the old model or the new one. A file is hashed again whenever it is
+ * read: a damaged one gives way to the version before it.
  */
 
-import { fromHex, joinBytes, sameBytes, toHex } from "../core/bytes.ts";
+import { compareBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
+import { hashBytes } from "../core/model-statement.ts";
 import type { Crypto, Expectation, KeyRange, Store } from "../core/ports.ts";
-import { below, blobRecords, jsonBytes, modelKey, RECORD_BYTES, readBlob, readJson, recordKey } from "./blobs.ts";
+import {
+  behind,
+  below,
+  blobRecords,
+  jsonBytes,
+  modelKey,
+  RECORD_BYTES,
+  readBlob,
+  readJson,
+  recordKey,
+} from "./blobs.ts";
 
 export interface StoredModel {
   readonly version: string;
@@ -32,15 +43,23 @@ function readStored(value: unknown): StoredModel | undefined {
   const good =
     typeof version === "string" &&
     typeof quant === "string" &&
-    typeof bytes === "number" &&
+    Number.isInteger(bytes) &&
     typeof sha256 === "string" &&
     /^[0-9a-f]{64}$/.test(sha256);
-  return good ? { version, quant, bytes, sha256 } : undefined;
+  return good ? { version, quant, bytes: bytes as number, sha256 } : undefined;
 }
 
 const headKey = (name: string): Uint8Array => modelKey("h", name);
-const filePrefix = (name: string, sha256: string): Uint8Array =>
-  modelKey("f", name, fromHex(sha256) ?? new Uint8Array(32));
+const filePrefix = (name: string, sha256: string): Uint8Array => modelKey("f", name, hashBytes(sha256));
+const seenKey = (registry: string): Uint8Array => modelKey("m", registry);
+
+/** Every file of this name but these: what is between them. */
+function otherFiles(name: string, kept: readonly StoredModel[]): readonly KeyRange[] {
+  const all = below(modelKey("f", name));
+  const prefixes = kept.map(({ sha256 }) => filePrefix(name, sha256)).sort(compareBytes);
+  const starts = [all.from, ...prefixes.map(behind)];
+  return starts.map((from, i): KeyRange => ({ from, to: prefixes[i] ?? all.to }));
+}
 
 export class ModelStore {
   readonly #store: Store;
@@ -77,20 +96,26 @@ export class ModelStore {
 
   /** Makes staged records the file in use. Rejects with `checksum` while they are not whole. */
   async swap(name: string, model: StoredModel): Promise<void> {
-    if (!(await this.#file(name, model))) throw failure("checksum", `model ${name} ${model.version} is not whole here`);
-    await this.#replace(name, (head) => {
-      if (head?.current.sha256 === model.sha256) return { ...head, current: model };
-      return { current: model, previous: head?.current };
-    });
+    await this.#replace(name, model, (head) => ({
+      current: model,
+      previous: head?.current.sha256 === model.sha256 ? head.previous : head?.current,
+    }));
   }
 
-  /** Back to the version before. Rejects with `not_found` when there is none. */
+  /** Back to the version before. Rejects with `not_found` when there is none, with `checksum` when it is damaged. */
   async rollback(name: string): Promise<StoredModel> {
-    const head = await this.#replace(name, (now) => {
-      if (!now?.previous) throw failure("not_found", `there is no earlier version of model ${name}`);
-      return { current: now.previous, previous: undefined };
+    const { current } = await this.#replace(name, undefined, (head) => {
+      if (!head?.previous) throw failure("not_found", `there is no earlier version of model ${name}`);
+      return { current: head.previous, previous: undefined };
     });
-    return head.current;
+    return current;
+  }
+
+  /** The file as it was staged. Rejects with `checksum` while it is not whole. */
+  async stagedFile(name: string, model: StoredModel): Promise<Uint8Array> {
+    const file = await this.#file(name, model);
+    if (!file) throw failure("checksum", `model ${name} ${model.version} is not whole here`);
+    return file;
   }
 
   /** Keeps one record of a file that is being downloaded; `index` counts records of 45,056 bytes. */
@@ -120,6 +145,17 @@ export class ModelStore {
     return this.#store.commit({ level: "durable", expects: [], deletes, puts: [] });
   }
 
+  /** When the newest manifest of this registry was issued that this device has seen; 0 = none. */
+  async seenManifest(registry: string): Promise<number> {
+    const { issuedAt } = ((await readJson(this.#store, seenKey(registry)))?.value ?? {}) as Record<string, unknown>;
+    return typeof issuedAt === "number" && Number.isSafeInteger(issuedAt) ? issuedAt : 0;
+  }
+
+  async sawManifest(registry: string, issuedAt: number): Promise<void> {
+    const puts = [{ key: seenKey(registry), value: jsonBytes({ issuedAt }) }];
+    await this.#store.commit({ level: "durable", expects: [], deletes: [], puts });
+  }
+
   async #file(name: string, { sha256, bytes }: StoredModel): Promise<Uint8Array | undefined> {
     const file = await readBlob(this.#store, filePrefix(name, sha256));
     if (file?.length !== bytes) return undefined;
@@ -137,14 +173,18 @@ export class ModelStore {
     return { head: now && { current: now, previous: readStored(previous) }, expect };
   }
 
-  async #replace(name: string, change: (head: ModelHead | undefined) => ModelHead): Promise<ModelHead> {
+  /** `wanted` = undefined: whatever `change` puts in use. Never a file that is not whole. */
+  async #replace(
+    name: string,
+    wanted: StoredModel | undefined,
+    change: (head: ModelHead | undefined) => ModelHead,
+  ): Promise<ModelHead> {
     for (let attempt = 1; ; attempt++) {
+      // The head first: whoever takes a file away meanwhile changes the head, and then we begin again.
       const { head, expect } = await this.#readHead(name);
       const next = change(head);
-      const kept = new Set([next.current.sha256, next.previous?.sha256]);
-      // A file that is neither in use nor the one before is let go in the same transaction.
-      const gone = [head?.previous, head?.current].filter((one) => one && !kept.has(one.sha256));
-      const deletes = gone.map((one): KeyRange => below(filePrefix(name, one?.sha256 ?? "")));
+      await this.stagedFile(name, wanted ?? next.current);
+      const deletes = otherFiles(name, [next.current, ...(next.previous ? [next.previous] : [])]);
       const puts = [{ key: headKey(name), value: jsonBytes(next) }];
       try {
         await this.#store.commit({ level: "strict", expects: [expect], deletes, puts });
@@ -155,16 +195,3 @@ export class ModelStore {
     }
   }
 }
-
-/** 128 bits of the SHA-256 of every 4 KiB of a file, one after another: what a delta update compares. */
-export async function blockHashes(crypto: Crypto, file: Uint8Array): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for (let at = 0; at < file.length; at += BLOCK_BYTES) {
-    parts.push((await crypto.sha256(file.subarray(at, at + BLOCK_BYTES))).subarray(0, BLOCK_HASH_BYTES));
-  }
-  return joinBytes(...parts);
-}
-
-export const BLOCK_BYTES = 4_096;
-export const BLOCK_HASH_BYTES = 16;
-export const sameHash = sameBytes;

@@ -2,12 +2,14 @@
 
 import { systemCrypto } from "../browser/contexts.ts";
 import type { TokenSource } from "../browser/transport.ts";
+import { joinBytes } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
-import { MANIFEST_BYTES_MAX, type Verifier } from "./manifest.ts";
+import { BLOCK_BYTES, BLOCK_HASH_BYTES, MANIFEST_BYTES_MAX, MODEL_BYTES_MAX } from "../core/model-statement.ts";
+import type { Verifier } from "./manifest.ts";
 import type { Registry } from "./updater.ts";
 
 const TIMEOUT_MS = 30_000;
-const BLOCKS_BYTES_MAX = 64_000;
+const BLOCKS_BYTES_MAX = Math.ceil(MODEL_BYTES_MAX / BLOCK_BYTES) * BLOCK_HASH_BYTES;
 
 export const webVerifier: Verifier = {
   sha256: (bytes) => systemCrypto.sha256(bytes),
@@ -31,30 +33,58 @@ export interface RegistryOptions {
   readonly auth?: "cookie" | TokenSource | undefined;
 }
 
+/** Reads no more than was asked for, whatever the other side sends. */
+async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
+  const reader = response.body?.getReader();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  while (reader) {
+    let chunk: ReadableStreamReadResult<Uint8Array>;
+    try {
+      chunk = await reader.read();
+    } catch (error) {
+      throw failure("offline", "the model registry broke off", { cause: error });
+    }
+    if (chunk.done) break;
+    size += chunk.value.length;
+    if (size > bytesMax) {
+      await reader.cancel().catch(() => undefined); // we are leaving anyway
+      throw failure("limit_exceeded", "the answer is too large", { detail: bytesMax });
+    }
+    parts.push(chunk.value);
+  }
+  return joinBytes(...parts);
+}
+
 export function fetchRegistry({ url, auth = "cookie" }: RegistryOptions): Registry {
   const base = url.replace(/\/+$/, "");
-  const get = async (path: string, bytesMax: number, headers: Record<string, string> = {}): Promise<Uint8Array> => {
+  const get = async (path: string, bytesMax: number, range?: string): Promise<Uint8Array> => {
     const token = auth === "cookie" ? undefined : await auth();
-    if (token) headers["authorization"] = `Bearer ${token}`;
+    const headers = { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(range ? { range } : {}) };
+    // A manifest is asked for again with its ETag; parts of files lie in our own storage.
+    const cache = range ? "no-store" : "no-cache";
     let response: Response;
     try {
-      response = await fetch(base + path, { headers, signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
+      response = await fetch(base + path, { headers, signal: AbortSignal.timeout(TIMEOUT_MS), cache });
     } catch (error) {
       throw failure("offline", "the model registry could not be reached", { cause: error });
     }
-    if (response.status === 401 || response.status === 403) throw failure("unauthorized", "the registry refused");
-    if (response.status === 404) throw failure("not_found", "the registry has no such model");
-    if (!response.ok) throw failure("server_busy", `the registry answered ${response.status}`);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    if (bytes.length > bytesMax) throw failure("limit_exceeded", "the answer is too large", { detail: bytesMax });
+    const refuse = (code: Parameters<typeof failure>[0], message: string) => {
+      void response.body?.cancel().catch(() => undefined); // what it says does not matter any more
+      return failure(code, message);
+    };
+    if (response.status === 401 || response.status === 403) throw refuse("unauthorized", "the registry refused");
+    if (response.status === 404) throw refuse("not_found", "the registry has no such model");
+    if (!response.ok) throw refuse("server_busy", `the registry answered ${response.status}`);
     // A server that ignores Range sends the whole file with 200.
-    if (headers["range"] !== undefined && response.status !== 206) throw failure("malformed", "ranges are not served");
-    return bytes;
+    if (range !== undefined && response.status !== 206) throw refuse("malformed", "ranges are not served");
+    return readBody(response, bytesMax);
   };
   const file = (id: string): string => `/models/${encodeURIComponent(id)}`;
   return {
+    name: base.slice(0, 200),
     manifest: async () => new TextDecoder().decode(await get("/models/manifest", MANIFEST_BYTES_MAX)),
     blocks: (id) => get(`${file(id)}/blocks`, BLOCKS_BYTES_MAX),
-    range: (id, from, to) => get(`${file(id)}/artifact`, to - from, { range: `bytes=${from}-${to - 1}` }),
+    range: (id, from, to) => get(`${file(id)}/artifact`, to - from, `bytes=${from}-${to - 1}`),
   };
 }

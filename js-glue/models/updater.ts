@@ -1,27 +1,30 @@
 /**
- * Brings a model up to date: the blocks this device lacks, one record at a time, then one swap.
+ * Brings a model up to date: the blocks this device lacks, then one swap.
  *
  * What an earlier version already holds is not loaded again; what an interrupted attempt has loaded is kept. Whole-file
- * SHA-256 before the swap; when pieces do not add up, the file is loaded whole, once. Until the swap's transaction has
- * ended the old version answers, whatever happens.
+ * SHA-256 and whatever `accept` asks come before the swap; when pieces do not add up, the file is loaded whole, once.
+ * Until the swap's transaction has ended the old version answers, whatever happens.
  */
 
 import { joinBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
+import { blockHashes, compareVersions } from "../core/model-statement.ts";
 import { RECORD_BYTES } from "./blobs.ts";
+import { KnownBlocks } from "./known-blocks.ts";
 import {
   type Choice,
   chooseEntry,
-  compareVersions,
   type Manifest,
   type ManifestEntry,
   readManifest,
   type Verifier,
 } from "./manifest.ts";
-import { BLOCK_BYTES, BLOCK_HASH_BYTES, blockHashes, type ModelStore, sameHash } from "./model-store.ts";
+import type { ModelStore } from "./model-store.ts";
 
 /** The way to one registry; a path is below its base. Rejects with `offline` when there is no answer. */
 export interface Registry {
+  /** Tells this registry from others, in storage. */
+  readonly name: string;
   manifest(): Promise<string>;
   blocks(id: string): Promise<Uint8Array>;
   /** Bytes `from` up to, not including, `to`. */
@@ -31,7 +34,7 @@ export interface Registry {
 export interface UpdateReport {
   readonly updated: boolean;
   readonly version: string;
-  /** Bytes of the file that travelled. */
+  /** Bytes of the file that travelled, its block hashes included. */
   readonly loaded: number;
   readonly total: number;
 }
@@ -41,22 +44,24 @@ export interface UpdaterOptions {
   readonly registry: Registry;
   readonly verifier: Verifier;
   readonly keys: readonly Uint8Array[];
+  /** Rejects for a file that cannot be used here, though it is the one that was signed: then it never comes into use. */
+  readonly accept?: ((file: Uint8Array, entry: ManifestEntry) => Promise<void> | void) | undefined;
 }
 
 export class ModelUpdater {
   readonly #options: UpdaterOptions;
-  #issuedAt = 0;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
   }
 
-  /** Rejects as `readManifest` does, and with `rewound` for a manifest older than one seen before. */
+  /** Rejects as `readManifest` does, and with `rewound` for a manifest older than one this device has seen. */
   async manifest(): Promise<Manifest> {
-    const { registry, keys, verifier } = this.#options;
+    const { store, registry, keys, verifier } = this.#options;
     const manifest = await readManifest(await registry.manifest(), keys, verifier);
-    if (manifest.issuedAt < this.#issuedAt) throw failure("rewound", "the registry shows an older manifest");
-    this.#issuedAt = manifest.issuedAt;
+    const seen = await store.seenManifest(registry.name);
+    if (manifest.issuedAt < seen) throw failure("rewound", "the registry shows an older manifest", { detail: seen });
+    if (manifest.issuedAt > seen) await store.sawManifest(registry.name, manifest.issuedAt);
     return manifest;
   }
 
@@ -82,17 +87,16 @@ export class ModelUpdater {
 
   async #load(name: string, entry: ManifestEntry): Promise<number> {
     const { store } = this.#options;
-    const { version, quant, bytes, sha256 } = entry.statement;
-    const model = { version, quant, bytes, sha256 };
+    const { sha256 } = entry.statement;
     let loaded = await this.#stage(name, entry, true);
     try {
-      await store.swap(name, model);
+      await this.#swap(name, entry);
     } catch (error) {
       if ((error as { code?: unknown }).code !== "checksum") throw error;
       // The pieces do not add up: begin again with nothing but the registry's own bytes.
       await store.discard(name, sha256);
       loaded += await this.#stage(name, entry, false);
-      await store.swap(name, model).catch(async (refused: unknown) => {
+      await this.#swap(name, entry).catch(async (refused: unknown) => {
         await store.discard(name, sha256);
         throw refused;
       });
@@ -100,22 +104,38 @@ export class ModelUpdater {
     return loaded;
   }
 
+  async #swap(name: string, entry: ManifestEntry): Promise<void> {
+    const { store, accept } = this.#options;
+    const { version, quant, bytes, sha256 } = entry.statement;
+    const model = { version, quant, bytes, sha256 };
+    await accept?.(await store.stagedFile(name, model), entry);
+    await store.swap(name, model);
+  }
+
   /** Stores every record of the file that is missing; returns the bytes that travelled. */
   async #stage(name: string, entry: ManifestEntry, reuse: boolean): Promise<number> {
     const { store, registry } = this.#options;
     const { bytes, sha256 } = entry.statement;
-    const known = reuse ? await this.#knownBlocks(name, entry) : undefined;
     const staged = await store.staged(name, sha256, bytes);
-    let loaded = 0;
-    for (let index = 0; index * RECORD_BYTES < bytes; index++) {
+    const isThere = (index: number, size: number): boolean => staged.get(index)?.length === size;
+    const records = Array.from({ length: Math.ceil(bytes / RECORD_BYTES) }, (_, index) => {
       const from = index * RECORD_BYTES;
-      const to = Math.min(bytes, from + RECORD_BYTES);
-      if (staged.get(index)?.length === to - from) continue;
-      const local = known?.record(from, to);
-      const record = local ?? (await registry.range(entry.id, from, to));
-      if (record.length !== to - from) throw failure("truncated", "the registry sent another number of bytes");
-      if (!local) loaded += record.length;
-      await store.stage(name, sha256, index, record);
+      return { index, from, to: Math.min(bytes, from + RECORD_BYTES) };
+    }).filter(({ index, from, to }) => !isThere(index, to - from));
+    if (records.length === 0) return 0;
+    const known = reuse ? await this.#knownBlocks(name, entry) : undefined;
+    let loaded = known?.listBytes ?? 0;
+    for (const { index, from, to } of records) {
+      const parts: Uint8Array[] = [];
+      for (const run of known?.runs(from, to) ?? [{ from, to, local: undefined }]) {
+        const part = run.local ?? (await registry.range(entry.id, run.from, run.to));
+        if (part.length !== run.to - run.from) {
+          throw failure("truncated", "the registry sent another number of bytes", { detail: part.length });
+        }
+        if (!run.local) loaded += part.length;
+        parts.push(part);
+      }
+      await store.stage(name, sha256, index, joinBytes(...parts));
     }
     return loaded;
   }
@@ -129,41 +149,6 @@ export class ModelUpdater {
     if (toHex(await verifier.sha256(wanted)) !== statement.blocksSha256) {
       throw failure("checksum", `the block list of model ${name} is not the one that was signed`);
     }
-    const own = await blockHashes(verifier, current.file);
-    return new KnownBlocks(wanted, own, current.file);
-  }
-}
-
-const at = (hashes: Uint8Array, block: number): Uint8Array =>
-  hashes.subarray(block * BLOCK_HASH_BYTES, (block + 1) * BLOCK_HASH_BYTES);
-
-class KnownBlocks {
-  readonly #wanted: Uint8Array;
-  readonly #own: Uint8Array;
-  readonly #file: Uint8Array;
-  readonly #places = new Map<string, number>();
-
-  constructor(wanted: Uint8Array, own: Uint8Array, file: Uint8Array) {
-    this.#wanted = wanted;
-    this.#own = own;
-    this.#file = file;
-    for (let block = 0; block * BLOCK_HASH_BYTES < own.length; block++) {
-      this.#places.set(toHex(at(own, block)), block);
-    }
-  }
-
-  /** The record's bytes when every block of it is at hand. */
-  record(from: number, to: number): Uint8Array | undefined {
-    const parts: Uint8Array[] = [];
-    for (let place = from; place < to; place += BLOCK_BYTES) {
-      const hash = at(this.#wanted, place / BLOCK_BYTES);
-      const block = this.#places.get(toHex(hash));
-      if (block === undefined || !sameHash(at(this.#own, block), hash)) return undefined;
-      const size = Math.min(BLOCK_BYTES, to - place);
-      const part = this.#file.subarray(block * BLOCK_BYTES, block * BLOCK_BYTES + size);
-      if (part.length !== size) return undefined;
-      parts.push(part);
-    }
-    return joinBytes(...parts);
+    return new KnownBlocks(wanted, await blockHashes(verifier, current.file), current.file);
   }
 }

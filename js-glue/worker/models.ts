@@ -58,7 +58,7 @@ export function attachModels(scope: WorkerScope, options: ModelWorkerOptions): v
       const held = await loaded.get(model);
       if (held && held.sha256 === sha256) return held.model;
       held?.model.close();
-      const file = await modelFile({ store, address: (one) => addresses.get(one), kept }, model);
+      const { file } = await modelFile({ store, address: (one) => addresses.get(one), kept }, model);
       const made = core.loadModel(file);
       loaded.set(model, Promise.resolve({ model: made, sha256 }));
       return made;
