@@ -8,6 +8,7 @@ import type { Handlers } from "./handlers.ts";
 import { HttpProblem } from "./http/problem.ts";
 import type { DeviceTokens } from "./identity/device-token.ts";
 import type { Logger } from "./log.ts";
+import type { ModelRegistry } from "./models/registry.ts";
 import type { Insight } from "./operations/insight.ts";
 import type { Load } from "./operations/load.ts";
 import type { Maintenance } from "./operations/maintenance.ts";
@@ -28,6 +29,7 @@ export interface Server {
   readonly apiKeys: ApiKeys;
   readonly handlers: Handlers;
   readonly documents: Documents;
+  readonly models: ModelRegistry;
   readonly openSession: OpenSession;
   readonly checkJson: (json: Uint8Array) => void;
   readonly entityHash: (entity: string) => number;

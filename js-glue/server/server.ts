@@ -36,6 +36,8 @@ import { type JwtOptions, jwtAuth } from "./identity/jwt.ts";
 import { subjectRates } from "./identity/rates.ts";
 import { Signatures } from "./identity/signature.ts";
 import { createLogger, errorFields, type Logger } from "./log.ts";
+import { ModelRegistry } from "./models/registry.ts";
+import type { ModelTrust } from "./models/signing.ts";
 import { runErasures } from "./operations/erasure.ts";
 import { foldDocuments } from "./operations/folding.ts";
 import { Insight } from "./operations/insight.ts";
@@ -61,6 +63,8 @@ export interface SyncServerOptions {
   readonly auth?: Authenticate;
   /** Also believe the application's own tokens. */
   readonly jwt?: JwtOptions;
+  /** The keys of the registry of models. Default: none, so there is no manifest. */
+  readonly models?: ModelTrust;
   /** Events a minute and subject; 0 = no limit. Default 600,000. */
   readonly rateEventsPerMinute?: number;
   /** PostgreSQL's row level security as a second fence; see `OpenStoreOptions`. */
@@ -211,6 +215,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     syncIntervalMs: options.syncIntervalMs ?? 30_000,
     handlers,
     documents,
+    models: new ModelRegistry(store, now, options.models),
     openSession: core.open,
     checkJson: (json) => core.checkJson(json),
     entityHash: (entity) => core.entityHash(entity),

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { failure } from "../core/errors.ts";
+import { ModelKey } from "./models/signing.ts";
 import type { StandaloneOptions } from "./standalone.ts";
 
 const PREFIX = "OFFLINE_AI_";
@@ -44,6 +45,10 @@ const schema = z
     OFFLINE_AI_CONNECTIONS_MAX: whole(10, 10_000),
     /** PostgreSQL's row level security: on, off, or as it is. */
     OFFLINE_AI_ROW_SECURITY: onOff,
+    /** File of the private key that signs models and their manifest; `offline-ai-sync models key` makes one. */
+    OFFLINE_AI_MODEL_KEY_FILE: text,
+    /** Public keys, separated by commas: statements must be signed by one of them. */
+    OFFLINE_AI_MODEL_PUBLISHERS: text,
     /** Where the application's token issuer publishes its keys; with issuer and audience. */
     OFFLINE_AI_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
     OFFLINE_AI_JWT_ISSUER: text,
@@ -72,9 +77,11 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   throw failure("invalid_argument", issues.join("; "));
 }
 
-/** The settings as options of the standalone server; `db` is left to the caller. */
+/** The settings as options of the standalone server; `db` is left to the caller. Throws when the model key cannot be read. */
 export function serverOptions(settings: Settings): Partial<StandaloneOptions> {
   const jwks = settings.OFFLINE_AI_JWKS_URL;
+  const modelKey = settings.OFFLINE_AI_MODEL_KEY_FILE;
+  const publishers = settings.OFFLINE_AI_MODEL_PUBLISHERS;
   return {
     credit: Math.max(CREDIT_MIN, settings.OFFLINE_AI_MAX_EVENTS_PER_BATCH),
     syncIntervalMs: settings.OFFLINE_AI_SYNC_INTERVAL,
@@ -85,6 +92,10 @@ export function serverOptions(settings: Settings): Partial<StandaloneOptions> {
     retentionDays: settings.OFFLINE_AI_RETENTION_DAYS,
     replicaDays: settings.OFFLINE_AI_REPLICA_DAYS,
     ...(settings.OFFLINE_AI_BACKUP_FOLDER === undefined ? {} : { backupFolder: settings.OFFLINE_AI_BACKUP_FOLDER }),
+    models: {
+      ...(modelKey === undefined ? {} : { key: ModelKey.fromFile(modelKey) }),
+      ...(publishers === undefined ? {} : { publishers: publishers.split(",").map((key) => key.trim()) }),
+    },
     connectionsMax: settings.OFFLINE_AI_CONNECTIONS_MAX,
     ...(settings.OFFLINE_AI_ROW_SECURITY ? { rowSecurity: settings.OFFLINE_AI_ROW_SECURITY === "on" } : {}),
     ...(jwks === undefined

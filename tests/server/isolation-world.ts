@@ -11,6 +11,7 @@ import type { Row, SqlValue } from "../../js-glue/server/store/database.ts";
 import { databaseKinds } from "./databases.ts";
 import { START, segment } from "./frames.ts";
 import { LogLines, TestClient } from "./harness.ts";
+import { caller, newKey, publish, shippedModel, statementOf } from "./model-files.ts";
 
 export const VICTIM = "victim";
 export const OTHER = "other";
@@ -74,6 +75,7 @@ export class World {
       cleanupIntervalMs: 0,
       rateEventsPerMinute: 0,
       rowSecurity,
+      models: { key: newKey() },
       jwt: { jwks: { keys: [issuerKey] }, issuer: "https://issuer.example", audience: "sync" },
     });
     const http = createServer(sync.handler);
@@ -152,9 +154,19 @@ export class World {
     this.hidden = new TestClient(this.url, this.vera.key, new Uint8Array(randomBytes(16)));
     await this.hidden.sync({ items: [segment(1n, 2, START, events.slice(0, 1))] });
     await this.#deadCredentials();
+    const model = await this.#publish();
     const letters = (await (await this.vera.json("GET", "/dead-letter")).json()) as { items: { id: string }[] };
-    this.ids = [this.vera.deviceId, this.keyed.deviceId, ...letters.items.map(({ id }) => id)];
+    this.ids = [this.vera.deviceId, this.keyed.deviceId, model, ...letters.items.map(({ id }) => id)];
     await this.#fillTables();
+  }
+
+  /** Published for the whole tenant: its other principals may read it. */
+  async #publish(): Promise<string> {
+    const file = Buffer.from(markOf("edge_ai_model_part").repeat(10));
+    const attribution = markOf("edge_ai_models");
+    const { metrics } = await statementOf("content", shippedModel("content"));
+    const root = caller(this.url, this.root.key);
+    return publish(root, file, await statementOf("victims", file, { attribution, metrics }));
   }
 
   async #deadCredentials(): Promise<void> {

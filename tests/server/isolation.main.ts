@@ -56,9 +56,16 @@ function callsOf(route: Route, device: TestClient): readonly Call[] {
   const bodies: readonly (readonly [Uint8Array, string])[] =
     route.body === "bytes"
       ? [[device.frame({ items: [segment(1n, 2, head, [{ json: '{"forged":true}' }])] }), BATCH]]
-      : route.body === "json"
-        ? [[Buffer.from(JSON.stringify(exampleOf(schemaOf(route.json, "input") as Schema, known))), "application/json"]]
-        : [[new Uint8Array(), ""]];
+      : route.body === "file"
+        ? [[Buffer.from("a forged file"), "application/octet-stream"]]
+        : route.body === "json"
+          ? [
+              [
+                Buffer.from(JSON.stringify(exampleOf(schemaOf(route.json, "input") as Schema, known))),
+                "application/json",
+              ],
+            ]
+          : [[new Uint8Array(), ""]];
   return [...new Set(paths)].flatMap((path) =>
     bodies.map(([body, type]) => ({ route, path, body, headers: type ? { "content-type": type } : {} })),
   );

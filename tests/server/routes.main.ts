@@ -15,11 +15,17 @@ import { Device, documentsCore } from "./document-device.ts";
 import { exampleOf, type Schema } from "./example.ts";
 import { START, segment } from "./frames.ts";
 import { LogLines, TestClient } from "./harness.ts";
+import { newKey, shippedModel, statementOf } from "./model-files.ts";
 
 const [kindName = "sqlite", clientFile = ""] = process.argv.slice(2);
 const kind = databaseKinds.find(({ name }) => name.toLowerCase() === kindName)!;
 const database = await kind.create();
-const sync = await createSyncServer({ db: database.url, log: new LogLines(), shedding: false });
+const sync = await createSyncServer({
+  db: database.url,
+  log: new LogLines(),
+  shedding: false,
+  models: { key: newKey() },
+});
 const http = createServer(sync.handler);
 await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
 const base = `http://127.0.0.1:${(http.address() as AddressInfo).port}/api/offline-ai`;
@@ -111,6 +117,20 @@ stopped.abort();
 
 // Either plain content or ciphertext: a rule between members that no schema tells.
 await call("postCacheContent", { body: { deviceId, contentType: "quiz", contentId: "1", contentData: { n: 1 } } });
+
+// Models: a statement is text, and the file the very one it names.
+const file = shippedModel("content");
+const statement = JSON.stringify(await statementOf("content", file));
+const { modelId } = (await call("postModels", { body: { statement } })) as { modelId: string };
+await call("putModelsArtifact", { modelId, body: file });
+await call("putModelsByModelId", { modelId, body: { state: "canary", rollout: { percent: 5 } } });
+await call("getModels", { caps: "simd", state: "all" });
+await call("getModelsByModelId", { modelId });
+await call("getModelsManifest");
+const artifact = (await call("getModelsArtifact", { modelId })) as Response;
+if (!Buffer.from(await artifact.arrayBuffer()).equals(file)) problems.push("the model's file came back changed");
+await ((await call("getModelsBlocks", { modelId })) as Response).arrayBuffer();
+await call("deleteModelsByModelId", { modelId });
 
 // Documents: two devices that differ
 const core = await documentsCore();

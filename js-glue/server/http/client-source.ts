@@ -3,7 +3,7 @@
  * does. `offline-ai-sync client > client.ts` writes it.
  */
 
-import { BATCH_MEDIA, type OpenApi, type Operation } from "./openapi.ts";
+import { BATCH_MEDIA, FILE_MEDIA, type OpenApi, type Operation } from "./openapi.ts";
 
 interface Schema {
   readonly type?: string | readonly string[];
@@ -66,7 +66,7 @@ function methodSource(
   const inPath = parameters.filter((one) => one.in === "path");
   const inQuery = parameters.filter((one) => one.in === "query");
   const json = requestBody?.content["application/json"];
-  const bytes = requestBody?.content[BATCH_MEDIA];
+  const bytes = [BATCH_MEDIA, FILE_MEDIA].find((media) => requestBody?.content[media]);
   const answers = Object.entries(responses).find(([status]) => status.startsWith("2"))?.[1] as {
     readonly content?: Readonly<Record<string, { readonly schema?: Schema }>>;
   };
@@ -96,7 +96,7 @@ function methodSource(
   const query =
     inQuery.length > 0 ? `{ ${inQuery.map(({ name }) => `${quoted(name)}: input.${name}`).join(", ")} }` : "undefined";
   const body = json ? "JSON.stringify(input.body)" : bytes ? "input.body" : "undefined";
-  const type = json ? '"application/json"' : bytes ? JSON.stringify(BATCH_MEDIA) : "undefined";
+  const type = json ? '"application/json"' : bytes ? JSON.stringify(bytes) : "undefined";
   return `  /** ${summary}. */
   ${operationId}(${parameter}options: CallOptions = {}): Promise<${answer[0]}> {
     return this.#call<${answer[0]}>("${method.toUpperCase()}", ${target}, ${query}, ${type}, ${body}, "${answer[1]}", options);

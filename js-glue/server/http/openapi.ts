@@ -33,6 +33,7 @@ export interface Operation {
 }
 
 export const BATCH_MEDIA = "application/vnd.oas.batch";
+export const FILE_MEDIA = "application/octet-stream";
 
 /** JSON Schema 2020-12 of what a caller may send (`input`) or gets (`output`). */
 export function schemaOf(type: z.ZodType, io: "input" | "output"): Json {
@@ -67,7 +68,8 @@ function parametersOf(type: z.ZodType, place: "path" | "query"): Operation["para
 
 function requestBody(route: Route): Omit<NonNullable<Operation["requestBody"]>, "required"> | undefined {
   if (route.body === "none") return undefined;
-  if (route.body === "bytes") return { content: { [BATCH_MEDIA]: { schema: { type: "string", format: "binary" } } } };
+  const binary = route.body === "bytes" ? BATCH_MEDIA : route.body === "file" ? FILE_MEDIA : undefined;
+  if (binary) return { content: { [binary]: { schema: { type: "string", format: "binary" } } } };
   return { content: { "application/json": { schema: schemaOf(route.json, "input") } } };
 }
 

@@ -12,6 +12,8 @@ export type HttpCode =
   | "unsupported_encoding"
   | "invalid_request"
   | "payload_too_large"
+  | "precondition_failed"
+  | "range_not_satisfiable"
   | "draining"
   | "overloaded"
   | "rate_limited"
@@ -28,6 +30,8 @@ const HTTP_CODES: Readonly<Record<HttpCode, number>> = {
   unsupported_encoding: 415,
   invalid_request: 400,
   payload_too_large: 413,
+  precondition_failed: 412,
+  range_not_satisfiable: 416,
   draining: 503,
   overloaded: 503,
   rate_limited: 429,

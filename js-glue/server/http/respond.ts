@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { failure } from "../../core/errors.ts";
+import { MODEL_BYTES_MAX } from "../../core/model-statement.ts";
 import { type Authenticate, type Identity, requireScope } from "../auth.ts";
 import type { Rates } from "../identity/rates.ts";
 import { type Signatures, signatureOf, signedText } from "../identity/signature.ts";
@@ -18,6 +19,7 @@ import { HttpProblem, LIMITS, PROTOCOL_NEWEST, problemOf } from "./problem.ts";
 import { check, type Result, type Route } from "./route.ts";
 
 export const BATCH_TYPE = "application/vnd.oas.batch";
+const BODY_TYPES = { bytes: BATCH_TYPE, file: "application/octet-stream", json: "application/json" } as const;
 
 export interface Environment {
   readonly store: Store;
@@ -160,11 +162,11 @@ async function identify({ authenticate }: Environment, route: Route, request: In
 async function bodyOf({ bodies }: Environment, route: Route, request: Request): Promise<unknown> {
   if (route.body === "none") return undefined;
   const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();
-  const wanted = route.body === "bytes" ? BATCH_TYPE : "application/json";
+  const wanted = BODY_TYPES[route.body];
   if (type !== wanted) throw new HttpProblem("unsupported_media_type", `the media type must be ${wanted}`);
   // An application's own body parser may have been here before us.
   if (request.body !== undefined && request.readableEnded) return request.body;
-  return readBody(request, JSON_BYTES_MAX, bodies);
+  return readBody(request, route.body === "file" ? MODEL_BYTES_MAX : JSON_BYTES_MAX, bodies);
 }
 
 const traceOf = ({ headers: { traceparent } }: IncomingMessage): string => {

@@ -28,8 +28,8 @@ export interface Context<Params = unknown, Query = unknown, Body = unknown> {
   readonly log: Logger;
 }
 
-/** What a route takes as its body. `bytes` is one binary frame of the sync protocol. */
-export type BodyKind = "none" | "json" | "bytes";
+/** What a route takes as its body. `bytes` is one binary frame of the sync protocol, `file` any bytes. */
+export type BodyKind = "none" | "json" | "bytes" | "file";
 
 /** What the OpenAPI document says beyond the schemas. */
 export interface RouteDoc {
@@ -68,7 +68,7 @@ export interface RouteOptions<P extends z.ZodType, Q extends z.ZodType, B extend
 
 const nothing = z.object({});
 
-/** Ties the handler's types to its schemas; `bytes` routes get a `Uint8Array`. */
+/** Ties the handler's types to its schemas; `bytes` and `file` routes get a `Uint8Array`. */
 export function route<
   P extends z.ZodType = typeof nothing,
   Q extends z.ZodType = typeof nothing,

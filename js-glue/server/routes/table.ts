@@ -12,6 +12,7 @@ import { documentRoutes } from "./documents.ts";
 import { eventRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
 import { metaRoutes } from "./meta.ts";
+import { modelRoutes } from "./models.ts";
 import { operationRoutes } from "./operations.ts";
 import { privacyRoutes } from "./privacy.ts";
 import { spaceRoutes } from "./spaces.ts";
@@ -29,6 +30,7 @@ export function allRoutes(server: Server): readonly Route[] {
     ...deadLetterRoutes(server),
     ...authRoutes(server),
     ...cacheRoutes(server),
+    ...modelRoutes(server),
     ...healthRoutes(server),
     ...operationRoutes(server),
     ...privacyRoutes(server),

@@ -9,10 +9,12 @@ import postgres001 from "../migrations/postgres/001-foundation.sql";
 import postgres002 from "../migrations/postgres/002-operations.sql";
 import postgres003 from "../migrations/postgres/003-insight.sql";
 import postgres004 from "../migrations/postgres/004-documents.sql";
+import postgres005 from "../migrations/postgres/005-models.sql";
 import sqlite001 from "../migrations/sqlite/001-foundation.sql";
 import sqlite002 from "../migrations/sqlite/002-operations.sql";
 import sqlite003 from "../migrations/sqlite/003-insight.sql";
 import sqlite004 from "../migrations/sqlite/004-documents.sql";
+import sqlite005 from "../migrations/sqlite/005-models.sql";
 import type { Connection, Database } from "./database.ts";
 import { int, text } from "./rows.ts";
 
@@ -27,6 +29,7 @@ const MIGRATIONS: readonly Migration[] = [
   { id: 2, name: "operations", sql: { sqlite: sqlite002, postgres: postgres002 } },
   { id: 3, name: "insight", sql: { sqlite: sqlite003, postgres: postgres003 } },
   { id: 4, name: "documents", sql: { sqlite: sqlite004, postgres: postgres004 } },
+  { id: 5, name: "models", sql: { sqlite: sqlite005, postgres: postgres005 } },
 ];
 
 /** The level this build needs at least; a database may be ahead of it, never behind. */
