@@ -92,6 +92,7 @@ void fields(A& a, R& r) {
   a.number(r.late_seen);
   time(a, r.horizon);
   small(a, r.verify);
+  time(a, r.verified_at);
 }
 template <class A, class R>
   requires std::is_same_v<std::remove_const_t<R>, FoldedTotals>

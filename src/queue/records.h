@@ -53,6 +53,8 @@ struct ServerState {
   std::uint64_t late_seen{};
   Millis horizon;  // server time
   bool verify{};  // the incarnation changed: all streams must be compared before anything is believed settled
+  Millis
+      verified_at;  // server time of the last such comparison; only a later backup is known to hold what was acked before
 };
 
 // Totals of epochs whose own records were folded away.

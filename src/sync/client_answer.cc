@@ -134,12 +134,14 @@ void ClientSession::store(Clocks) {
     server.late_seen = 0;  // its late log starts over; what was told before is passed over
   } else if (verifying_ && !verify_more_ && poll_) {
     server.verify = false;
+    server.verified_at = reply_.server_time;
   }
   const bool same = reply_.incarnation == remembered_.server.value.incarnation;
   for (const LateVerdict& late : reply_.late)
     if (same) server.late_seen = std::max(server.late_seen, late.number);
-  if (reply_.horizon > server.horizon && !server.verify) {
-    // Covered by a backup: a restored server would still have it.
+  if (reply_.horizon > server.horizon && !server.verify && reply_.horizon >= server.verified_at) {
+    // Covered by a backup: a restored server would still have it. After a restore the time of an acknowledgement says nothing
+    // any more: a twin of this device may have brought the event back after that backup.
     server.horizon = reply_.horizon;
     Bytes from{'s', 't'};
     Bytes to = queue::settling_key(reply_.horizon, {});

@@ -104,8 +104,11 @@ Bytes sample_record(Prng& prng, std::uint32_t type) {
     case 3:
       return queue::write_record(queue::RetryState{prng.below(100), {static_cast<std::int64_t>(prng.next() >> 20)}});
     case 4:
-      return queue::write_record(queue::ServerState{
-          {{static_cast<std::int64_t>(prng.next() >> 20)}, prng.next()}, random_number(prng), {7}, prng.chance(1, 2)});
+      return queue::write_record(queue::ServerState{{{static_cast<std::int64_t>(prng.next() >> 20)}, prng.next()},
+                                                    random_number(prng),
+                                                    {7},
+                                                    prng.chance(1, 2),
+                                                    {9}});
     case 5:
       return queue::write_record(
           queue::FoldedTotals{random_number(prng), random_number(prng), random_number(prng), random_number(prng)});
