@@ -6,6 +6,7 @@ import type { Server } from "./context.ts";
 import { clientSource } from "./http/client-source.ts";
 import { openApi } from "./http/openapi.ts";
 import { createLogger, errorFields, type LogLevel } from "./log.ts";
+import { runModels } from "./models/cli.ts";
 import { allRoutes } from "./routes/table.ts";
 import { BASE_PATH } from "./server.ts";
 import { readSettings, redacted, serverOptions } from "./settings.ts";
@@ -16,6 +17,7 @@ declare const __OAS_VERSION__: string;
 const USAGE = `usage: offline-ai-sync serve [options]
        offline-ai-sync openapi   the OpenAPI 3.1 document of the API
        offline-ai-sync client    a typed client for it, in TypeScript
+       offline-ai-sync models    keys and files of the registry of models
 
   --db <url>       sqlite:<file> or postgres://...   (default: DATABASE_URL, else sqlite:./offline-ai-sync.sqlite)
   --redis <url>    redis://...: hints between several processes (default: REDIS_URL)
@@ -101,12 +103,16 @@ function describeApi(asClient: boolean): void {
   print(asClient ? clientSource(document) : JSON.stringify(document, null, 2));
 }
 
+function fail(error: unknown): never {
+  process.stderr.write(`offline-ai-sync: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
+
 const [command, ...rest] = process.argv.slice(2);
 if (command === "serve") {
-  serve(rest).catch((error: unknown) => {
-    process.stderr.write(`offline-ai-sync: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(1);
-  });
+  serve(rest).catch(fail);
+} else if (command === "models") {
+  runModels(rest).then(print, fail);
 } else if (command === "openapi" || command === "client") {
   describeApi(command === "client");
 } else if (command === undefined || command === "help" || command === "--help") {
