@@ -1,7 +1,7 @@
 /** A real Chromium on a fresh profile that lies on disk: profiles in memory keep IndexedDB in memory too, and lie. */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
@@ -55,6 +55,32 @@ export class Browser {
     await page.goto(url);
     await page.waitForFunction("globalThis.ready === true");
     return page;
+  }
+
+  /** SIGKILL for the browser and all its children, which name this profile: no farewell to anyone. `start` comes next. */
+  async kill(): Promise<void> {
+    const pids = (): readonly number[] =>
+      readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .filter((pid) => {
+          try {
+            return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(this.#profile);
+          } catch {
+            return false; // ended meanwhile
+          }
+        })
+        .map(Number);
+    for (const pid of pids()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // Its parent took it along.
+      }
+    }
+    while (pids().length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    this.#context = undefined;
+    for (const name of ["SingletonLock", "SingletonSocket", "SingletonCookie"])
+      rmSync(join(this.#profile, name), { force: true });
   }
 
   async stop(): Promise<void> {

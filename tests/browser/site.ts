@@ -35,6 +35,8 @@ export interface SeenRequest {
   readonly path: string;
   readonly context: string;
   readonly status: number;
+  /** Of the answer's body, as the server announced it. */
+  readonly bytes: number;
 }
 
 export interface HistoryEvent {
@@ -54,6 +56,8 @@ export class Site {
   weather: Weather = "clear";
   /** Held until released: a slow network for files whose path contains the text. */
   hold: { readonly path: string; readonly until: Promise<void> } | undefined;
+  /** Sees every request to the API before it goes on; a number cuts the answer off after so many bytes. */
+  meddle: ((path: string) => number | ((body: Buffer) => Buffer) | undefined) | undefined;
   key = "";
   url = "";
   readonly seen: SeenRequest[] = [];
@@ -159,8 +163,9 @@ export class Site {
 
   #proxy(incoming: IncomingMessage, outgoing: ServerResponse, path: string): void {
     const { weather } = this;
-    const note = (status: number): void => {
-      this.seen.push({ path, context: String(incoming.headers["oas-context"] ?? ""), status });
+    const change = this.meddle?.(path);
+    const note = (status: number, bytes = 0): void => {
+      this.seen.push({ path, context: String(incoming.headers["oas-context"] ?? ""), status, bytes });
     };
     if (weather === "down") {
       note(0);
@@ -177,16 +182,32 @@ export class Site {
       this.#apiUrl + path,
       { method: incoming.method ?? "GET", headers: incoming.headers },
       (reply) => {
-        note(reply.statusCode ?? 0);
+        note(reply.statusCode ?? 0, Number(reply.headers["content-length"] ?? 0));
         if (weather === "reply-lost" && path.endsWith("/sync/push")) {
           reply.resume().once("end", () => incoming.socket.destroy());
           return;
         }
         outgoing.writeHead(reply.statusCode ?? 502, reply.headers);
-        reply.pipe(outgoing);
+        if (change !== undefined) meddleWith(reply, outgoing, change);
+        else reply.pipe(outgoing);
       },
     );
     onward.once("error", () => incoming.socket.destroy());
     incoming.pipe(onward);
   }
+}
+
+function meddleWith(
+  reply: IncomingMessage,
+  outgoing: ServerResponse,
+  change: number | ((body: Buffer) => Buffer),
+): void {
+  const chunks: Buffer[] = [];
+  reply.on("data", (chunk: Buffer) => chunks.push(chunk));
+  reply.once("end", () => {
+    const body = Buffer.concat(chunks);
+    if (typeof change === "function") outgoing.end(change(body));
+    else if (body.length <= change) outgoing.end(body);
+    else outgoing.write(body.subarray(0, change), () => outgoing.destroy());
+  });
 }

@@ -97,7 +97,11 @@ export async function publishModel(publication: Publication): Promise<string> {
     const headers = { authorization: `Bearer ${credential}`, "content-type": type };
     let response: Response;
     try {
-      response = await fetch(url.replace(/\/+$/, "") + path, { method, headers, body: typeof body === "string" ? body : Buffer.from(body) });
+      response = await fetch(url.replace(/\/+$/, "") + path, {
+        method,
+        headers,
+        body: typeof body === "string" ? body : Buffer.from(body),
+      });
     } catch (error) {
       throw failure("offline", "the registry could not be reached", { cause: error });
     }
