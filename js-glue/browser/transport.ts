@@ -111,7 +111,8 @@ function retryAfterMs(header: string | null): number {
   return Number.isFinite(seconds) ? Math.min(Math.max(0, Math.round(seconds * 1000)), 86_400_000) : 0;
 }
 
-async function readBody(response: Response): Promise<Uint8Array> {
+/** Rejects with `foreign_reply` beyond 8 MB. */
+export async function readBody(response: Response): Promise<Uint8Array> {
   const reader = response.body?.getReader();
   if (!reader) return new Uint8Array(0);
   const parts: Uint8Array[] = [];

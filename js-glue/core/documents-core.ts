@@ -1,7 +1,7 @@
 /** documents.wasm as typed calls (src/documents/session.h): the merge core of pages and of the server. */
 
 import { BlockReader, BlockWriter } from "./block.ts";
-import { asFailure } from "./errors.ts";
+import { asFailure, failure } from "./errors.ts";
 import { instantiate } from "./load.ts";
 
 /** The one class of src/wasm/documents_bindings.cc. Each view is dead after the next call. */
@@ -26,6 +26,7 @@ const Command = {
   fold: 13,
   show: 14,
   keep: 15,
+  refresh: 16,
 } as const;
 
 /** A handle; 0 are the defaults. */
@@ -91,9 +92,13 @@ export interface Judgement {
 /** A document nobody has written. */
 export const EMPTY_STATE = new Uint8Array(0);
 
-/** Every call throws an `OfflineSyncError` with the core's code when it refuses, and has changed nothing then. */
+/**
+ * Every call throws an `OfflineSyncError` with the core's code when it refuses, and has changed nothing then; with `internal`
+ * when it trapped, and is `dead` from then on: make another, nothing was lost but what it held in memory.
+ */
 export class DocumentsCore {
   readonly #native: NativeDocuments;
+  #dead = false;
   readonly #out = new BlockWriter();
 
   /** `module` is documents.wasm, compiled. */
@@ -111,14 +116,26 @@ export class DocumentsCore {
     this.rules(""); // handle 0
   }
 
+  get dead(): boolean {
+    return this.#dead;
+  }
+
   #ask(command: number): BlockWriter {
     return this.#out.reset().u8(command);
   }
 
   #answer(): BlockReader {
     const request = this.#out.bytes();
-    this.#native.input(request.length).set(request);
-    return new BlockReader(this.#native.call());
+    let answer: Uint8Array;
+    try {
+      if (this.#dead) throw failure("internal", "the merge core has trapped before");
+      this.#native.input(request.length).set(request);
+      answer = this.#native.call();
+    } catch (error) {
+      this.#dead = true;
+      throw asFailure(error, "internal");
+    }
+    return new BlockReader(answer);
   }
 
   /** `schema`: JSON text of patterns (docs/merge.md). */
@@ -134,10 +151,15 @@ export class DocumentsCore {
     accepted: Uint8Array,
     pending: readonly Uint8Array[],
   ): { readonly document: DocumentHandle; readonly settled: readonly EditName[] } {
-    const out = this.#ask(Command.open).sized(accepted).varint(pending.length);
-    for (const delta of pending) out.sized(delta);
+    this.#stored(this.#ask(Command.open), accepted, pending);
     const answer = this.#answer();
     return { document: answer.varint(), settled: readNames(answer) };
+  }
+
+  /** Begins again from what is stored; what was shown stays the basis of the next edit. Answers as `open`. */
+  refresh(document: DocumentHandle, accepted: Uint8Array, pending: readonly Uint8Array[]): readonly EditName[] {
+    this.#stored(this.#ask(Command.refresh).varint(document), accepted, pending);
+    return readNames(this.#answer());
   }
 
   close(document: DocumentHandle): void {
@@ -240,6 +262,11 @@ export class DocumentsCore {
     this.#ask(Command.fold).sized(state).varint(rules).varint(cut);
     const answer = this.#answer();
     return { reached: answer.varint(), state: answer.sized(), change: answer.sized() };
+  }
+
+  #stored(out: BlockWriter, accepted: Uint8Array, pending: readonly Uint8Array[]): void {
+    out.sized(accepted).varint(pending.length);
+    for (const delta of pending) out.sized(delta);
   }
 
   #place(out: BlockWriter, { epoch, firstN, wall }: Place): BlockWriter {

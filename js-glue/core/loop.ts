@@ -401,7 +401,9 @@ export class EngineLoop {
         },
       );
     }
-    if (ended.kind === "persisted") for (const run of inHand.persist.covers) this.#outstanding.accepted(run);
+    if (ended.kind !== "persisted") return;
+    for (const run of inHand.persist.covers) this.#outstanding.accepted(run);
+    this.#trapsInRow = 0; // the dead instance got something done: no reason to wait
   }
 
   #sleep(ms: number): Promise<void> {

@@ -69,6 +69,7 @@ export class Collection<T = unknown> {
   /**
    * Makes the document this value. Only what differs from what this context was last shown of it (by `get`, `list`, or an
    * edit) is sent, so edits that came in between stay. Resolves at the engine's durability; `.synced` is the server's word.
+   * When nothing differs nothing is sent, and the receipt's id is empty.
    */
   put(id: string, value: T): Promise<Receipt> {
     const name = this.#name(id);
@@ -106,14 +107,14 @@ export class Collection<T = unknown> {
   /** All documents of the collection that exist, by id. */
   async list(): Promise<readonly { readonly id: string; readonly value: T }[]> {
     const found: { id: string; value: T }[] = [];
-    for (const [id, view] of await this.#views())
+    for (const [id, view] of await this.#views((name) => this.#documents.view(name)))
       if (view.json !== undefined) found.push({ id, value: JSON.parse(view.json) as T });
     return found;
   }
 
-  async #views(): Promise<readonly (readonly [id: string, view: View])[]> {
+  async #views(look: (name: DocumentName) => Promise<View>): Promise<readonly (readonly [id: string, view: View])[]> {
     const keys = await this.#documents.keys(this.space, this.name);
-    const views = await Promise.all(keys.map((key) => this.#documents.view({ space: this.space, key })));
+    const views = await Promise.all(keys.map((key) => look({ space: this.space, key })));
     return keys.map((key, i) => [splitKey(key).id, views[i] as View] as const);
   }
 
@@ -133,7 +134,8 @@ export class Collection<T = unknown> {
   readonly conflicts = {
     /** Of one document, or of all. Those a person has to decide have class `manual`. */
     list: async (id?: string): Promise<readonly Conflict[]> => {
-      const views = id === undefined ? await this.#views() : [[id, await this.#peek(id)] as const];
+      const peek = (name: DocumentName): Promise<View> => this.#documents.peek(name);
+      const views = id === undefined ? await this.#views(peek) : [[id, await peek(this.#name(id))] as const];
       return views.flatMap(([of, { records }]) => records.map((record) => this.#conflict(of, record)));
     },
     /** Settles it for everybody: with a value, or by deleting the place (`undefined`). Covers all sides. */
@@ -160,10 +162,6 @@ export class Collection<T = unknown> {
     },
   };
 
-  #peek(id: string): Promise<View> {
-    return this.#documents.view(this.#name(id));
-  }
-
   #conflict(id: string, record: View["records"][number]): Conflict {
     const whole = JSON.parse(record.json) as Record<string, unknown>;
     return {
@@ -179,7 +177,7 @@ export class Collection<T = unknown> {
 
   /** The digest of what the server has accepted of it: equal on every device that has the same changes. */
   async digest(id: string): Promise<string> {
-    const { digest } = await this.#documents.view(this.#name(id));
+    const { digest } = await this.#documents.peek(this.#name(id));
     return digest.toString(16).padStart(16, "0");
   }
 }

@@ -8,6 +8,9 @@ export type DocumentMessage =
   | {
       readonly say: "changes";
       readonly space: string;
+      /** The cursor before and after them. */
+      readonly from: string | undefined;
+      readonly to: string;
       readonly changes: readonly { readonly key: string; readonly body: Uint8Array }[];
     }
   /** States were replaced: read them again. */

@@ -9,9 +9,10 @@ import type { OfflineSync, Receipt } from "../browser/client.ts";
 import { systemCrypto } from "../browser/contexts.ts";
 import { mintEpoch, systemRandom } from "../browser/platform.ts";
 import { formatDeviceId } from "../browser/registration.ts";
-import { utf8 } from "../core/bytes.ts";
-import type { View } from "../core/documents-core.ts";
+import { fromBase64, toBase64, utf8 } from "../core/bytes.ts";
+import { type DocumentsCore, type Edit, EMPTY_STATE, type Place, type View } from "../core/documents-core.ts";
 import { asFailure, failure } from "../core/errors.ts";
+import type { DeadLetter } from "../core/pages.ts";
 import { Collection } from "./collection.ts";
 import { type DocumentChannel, type DocumentMessage, documentChannel, leadership } from "./contexts.ts";
 import {
@@ -44,10 +45,14 @@ export interface CollectionOptions {
   readonly schema?: Readonly<Record<string, string>> | undefined;
 }
 
+/** What an edit that changes nothing answers with: there is no event. */
+const NOTHING: Receipt = { id: "", durability: "strict", synced: Promise.resolve({ kind: "applied" }) };
+
 /** An event holds 40,000 bytes of JSON; the rest are names and quotes. */
 const DELTA_BYTES_MAX = 29_000;
 
 interface Running {
+  readonly core: DocumentsCore;
   readonly replicas: Replicas;
   readonly shelf: Shelf;
   readonly puller: Puller;
@@ -58,7 +63,8 @@ export class Documents {
   readonly #engine: OfflineSync;
   readonly #options: DocumentsOptions;
   readonly #followers = new Set<(name: DocumentName, origin: Origin) => void>();
-  readonly #epoch = mintEpoch(systemRandom);
+  /** Rules that are being declared, by space and collection: what uses a collection waits until its rules are stored here. */
+  readonly #declaring = new Map<string, Promise<void>>();
   #running: Promise<Running> | undefined;
   #closed = false;
 
@@ -71,34 +77,57 @@ export class Documents {
   collection<T = unknown>(name: string, options: CollectionOptions = {}): Collection<T> {
     const space = checkSpace(options.space ?? OWN_SPACE);
     const collection = new Collection<T>(this, checkCollection(name), space);
-    if (options.schema) this.#declare(space, name, options.schema).catch((error: unknown) => this.#failed(error));
+    if (options.schema) {
+      const declared = this.#declare(space, name, options.schema).catch((error: unknown) => this.#failed(error));
+      this.#declaring.set(`${space}/${name}`, declared);
+    }
     return collection;
+  }
+
+  #declared({ space, key }: DocumentName): Promise<void> | undefined {
+    return this.#declaring.get(`${space}/${splitKey(key).collection}`);
   }
 
   /** Every device that declares the same rules writes one document, and a device that has others changes it for all. */
   async #declare(space: string, collection: string, schema: Readonly<Record<string, string>>): Promise<void> {
     const name = documentName(space, SCHEMA_COLLECTION, collection);
     const text = JSON.stringify(schema, Object.keys(schema).sort());
-    const { json } = await this.view(name);
-    if (json === undefined) await this.seed(name, text);
-    else if (json !== text)
-      await this.edit(name, (place, { core, handle, rules }) => core.put(handle, rules, place, text));
+    const { json } = await this.peek(name);
+    if (json === text) return;
+    const receipt =
+      json === undefined
+        ? await this.seed(name, text)
+        : await this.edit(name, (place, { core, handle, rules }) => core.put(handle, rules, place, text));
+    receipt.synced
+      .then(
+        // A reader of the space declares nothing; the rules are its writers', and that is no letter for anybody.
+        ({ code }) => (code === "read_only" ? this.#engine.deadLetters.drop(receipt.id) : undefined),
+      )
+      .catch((error: unknown) => this.#failed(error));
   }
 
-  #start(): Promise<Running> {
-    if (this.#closed) return Promise.reject(failure("closed", "the documents are closed"));
-    this.#running ??= this.#begin().catch((error: unknown) => {
+  async #start(): Promise<Running> {
+    if (this.#closed) throw failure("closed", "the documents are closed");
+    const begun = (this.#running ??= this.#begin().catch((error: unknown) => {
       this.#running = undefined; // offline without a cached core: the next call tries again
       throw error;
-    });
-    return this.#running;
+    }));
+    const running = await begun;
+    if (!running.core.dead) return running;
+    // A trap is fatal to the instance, never to data: everything is read from storage again.
+    if (this.#running === begun) {
+      this.#running = undefined;
+      stop(running);
+    }
+    return this.#start();
   }
 
   async #begin(): Promise<Running> {
     const [core, host] = await Promise.all([loadDocuments(this.#options), this.#engine.parts.host()]);
     const { database } = this.#engine.inspect();
     const shelf = new Shelf(host.store);
-    const replicas = new Replicas(core, shelf, this.#epoch, (name, origin) => this.#tell(name, origin));
+    await shelf.forgetRefused(refusedOf(await this.#engine.deadLetters.export()));
+    const replicas = new Replicas(core, shelf, mintEpoch(systemRandom), (name, origin) => this.#tell(name, origin));
     const channel = documentChannel(database, (message) => this.#heard(message));
     const device = formatDeviceId(host.device);
     const { transport } = host;
@@ -108,7 +137,8 @@ export class Documents {
     globalThis.addEventListener?.(
       "pageshow",
       ({ persisted }) => {
-        if (persisted) for (const space of puller.spaces) replicas.reload(space);
+        if (persisted)
+          for (const space of puller.spaces) replicas.exclusive(space, () => replicas.refresh(space)).catch(failed);
       },
       { signal: puller.signal },
     );
@@ -119,7 +149,7 @@ export class Documents {
       leadership(database, puller.signal)
         .then(() => puller.lead())
         .catch(failed);
-    return { replicas, shelf, puller, channel };
+    return { core, replicas, shelf, puller, channel };
   }
 
   #failed(error: unknown): void {
@@ -142,10 +172,10 @@ export class Documents {
       ?.then(({ replicas, puller }) => {
         const { say, space } = message;
         if (say === "pull") puller.wanted(space);
-        else if (say === "reload") replicas.reload(space);
+        else if (say === "reload") return replicas.exclusive(space, () => replicas.refresh(space));
         else if (say === "edit") replicas.keep({ space, key: message.key }, message.delta);
         else if (say === "dropped") replicas.drop({ space, key: message.key }, message.edit);
-        else return replicas.follow(space, message.changes);
+        else return replicas.follow(space, message.from, message.to, message.changes);
         return undefined;
       })
       .catch((error: unknown) => this.#failed(error));
@@ -158,10 +188,19 @@ export class Documents {
     };
   }
 
+  /** What is visible; the next edit made here is one of this view. */
   async view(name: DocumentName): Promise<View> {
     const { replicas, puller } = await this.#start();
+    await this.#declared(name);
     puller.follow(name.space);
     return replicas.view(name);
+  }
+
+  /** What is visible, for somebody who does not edit it. */
+  async peek(name: DocumentName): Promise<View> {
+    const { replicas, puller } = await this.#start();
+    puller.follow(name.space);
+    return replicas.peek(name);
   }
 
   async keys(space: string, collection: string): Promise<readonly string[]> {
@@ -174,7 +213,7 @@ export class Documents {
   async *everything(): AsyncGenerator<{ space: string; collection: string; id: string; value: unknown }> {
     const { replicas, shelf } = await this.#start();
     for (const name of await shelf.everything()) {
-      const { json } = await replicas.view(name);
+      const { json } = await replicas.peek(name);
       if (json !== undefined) yield { space: name.space, ...splitKey(name.key), value: JSON.parse(json) as unknown };
     }
   }
@@ -191,22 +230,21 @@ export class Documents {
     return this.edit(
       name,
       (place, { core, handle, rules }) => {
-        if (core.view(handle, rules, true).json !== undefined) return { count: 0, delta: new Uint8Array(0) };
-        return core.put(handle, rules, place, json);
+        const { json: present, pending, digest } = core.view(handle, rules, true);
+        // One that was deleted is known, too.
+        const isNew = present === undefined && pending === 0 && digest === core.show(EMPTY_STATE, rules).digest;
+        return isNew ? core.put(handle, rules, place, json) : { count: 0, delta: EMPTY_STATE };
       },
       epoch,
     );
   }
 
-  async edit(
-    name: DocumentName,
-    make: (place: { epoch: bigint; firstN: number; wall: number }, at: EditAt) => ReturnType<EditAt["core"]["put"]>,
-    seed?: bigint,
-  ): Promise<Receipt> {
+  async edit(name: DocumentName, make: (place: Place, at: EditAt) => Edit, seed?: bigint): Promise<Receipt> {
     const running = await this.#start();
+    await this.#declared(name);
     running.puller.follow(name.space);
     const edit = await running.replicas.edit(name, make, seed);
-    if (!edit) return { id: "", durability: "strict", synced: Promise.resolve({ kind: "applied" }) };
+    if (!edit) return NOTHING;
     try {
       return await this.#queue(running, name, edit);
     } catch (error) {
@@ -228,6 +266,7 @@ export class Documents {
       },
       [shelf.pendingRecord(name, edit)],
     );
+    replicas.stored(name, edit);
     channel.post({ say: "edit", space, key: name.key, delta: edit.delta });
     receipt.synced.then(
       ({ kind }) => {
@@ -246,15 +285,24 @@ export class Documents {
   async close(): Promise<void> {
     this.#closed = true;
     const running = await this.#running?.catch(() => undefined);
-    running?.puller.close();
-    running?.channel.close();
+    if (running) stop(running);
   }
 }
 
-function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
+function stop({ puller, channel }: Running): void {
+  puller.close();
+  channel.close();
+}
+
+/** The edits in dead letters, whoever drained the queue. */
+function refusedOf(letters: readonly DeadLetter[]): { readonly name: DocumentName; readonly delta: Uint8Array }[] {
+  return letters.flatMap(({ eventType, eventData }) => {
+    if (eventType !== DOCUMENT_EVENT) return [];
+    const { space, collection, id, delta } = (eventData ?? {}) as { readonly [name: string]: unknown };
+    const bytes = typeof delta === "string" ? fromBase64(delta) : undefined;
+    if (typeof space !== "string" || typeof collection !== "string" || typeof id !== "string" || !bytes) return [];
+    return [{ name: { space, key: `${collection}/${id}` }, delta: bytes }];
+  });
 }
 
 /** The engine with documents: `engine.collection("todos")`. */

@@ -6,7 +6,8 @@
  * it began from; when another context was first, everything is read anew. So it does not matter who pulls, or how many do.
  */
 
-import type { FetchTransport } from "../browser/transport.ts";
+import { type FetchTransport, readBody } from "../browser/transport.ts";
+import { fromBase64 } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import type { DocumentChannel } from "./contexts.ts";
 import type { Change, Replicas } from "./replicas.ts";
@@ -20,6 +21,8 @@ const RETRY_MS_MAX = 30_000;
 const SILENCE_MS_MAX = 50_000;
 const LINE_CHARS_MAX = 100_000;
 const CONFLICTS_MAX = 20;
+/** Of one space, on one device; all of them are stored in one transaction. */
+const SNAPSHOT_DOCUMENTS_MAX = 100_000;
 
 export interface PullerOptions {
   readonly transport: FetchTransport;
@@ -121,22 +124,29 @@ export class Puller {
       try {
         more = page ? await this.#take(space, before, page) : await this.#snapshot(space, before);
       } catch (error) {
+        // Another context was first: its states are the ones to go on from.
         if (asFailure(error, "internal").code !== "storage_conflict" || ++conflicts > CONFLICTS_MAX) throw error;
-        this.#options.replicas.reload(space); // another context was first: its states are the ones to go on from
       }
     }
   }
 
-  async #take(space: string, before: string | undefined, page: ChangesPage): Promise<boolean> {
+  #take(space: string, before: string | undefined, page: ChangesPage): Promise<boolean> {
     const { shelf, replicas, channel } = this.#options;
-    if (page.changes.length === 0 && page.cursor === before) return false;
-    const accepted = await replicas.accept(space, page.changes);
-    await shelf.pulled(space, before, page.cursor, accepted);
-    if (page.changes.length > 0) {
-      channel.post({ say: "changes", space, changes: page.changes });
-      replicas.announce(space, page.changes);
-    }
-    return page.more;
+    return replicas.exclusive(space, async () => {
+      if (page.changes.length === 0 && page.cursor === before) return false;
+      try {
+        await shelf.pulled(space, before, page.cursor, await replicas.accept(space, before, page.changes));
+      } catch (error) {
+        await replicas.refresh(space); // memory is ahead of what is stored
+        throw error;
+      }
+      replicas.standsAt(space, page.cursor);
+      if (page.changes.length > 0) {
+        channel.post({ say: "changes", space, from: before, to: page.cursor, changes: page.changes });
+        replicas.announce(space, page.changes);
+      }
+      return page.more;
+    });
   }
 
   /** Undefined when the server does not know the cursor any more. */
@@ -154,8 +164,8 @@ export class Puller {
       more,
       changes: changes.map((change: unknown) => {
         const { key, body: bytes } = (change ?? {}) as Record<string, unknown>;
-        if (typeof key !== "string" || typeof bytes !== "string") throw foreign();
-        return { key, body: fromBase64(bytes) };
+        if (typeof key !== "string") throw foreign();
+        return { key, body: bytesOf(bytes) };
       }),
     };
   }
@@ -174,14 +184,19 @@ export class Puller {
       cursor ??= page["cursor"];
       for (const document of page["documents"] as unknown[]) {
         const { key, state } = (document ?? {}) as Record<string, unknown>;
-        if (typeof key !== "string" || typeof state !== "string") throw foreign();
-        states.push({ name: { space, key }, state: fromBase64(state) });
+        if (typeof key !== "string") throw foreign();
+        if (states.length >= SNAPSHOT_DOCUMENTS_MAX)
+          throw failure("limit_exceeded", "the space holds too many documents", { detail: SNAPSHOT_DOCUMENTS_MAX });
+        states.push({ name: { space, key }, state: bytesOf(state) });
       }
       after = typeof next === "string" ? next : undefined;
     }
     if (cursor === undefined) throw foreign();
-    await shelf.pulled(space, before, cursor, { states, settled: [] });
-    replicas.reload(space);
+    const at = cursor;
+    await replicas.exclusive(space, async () => {
+      await shelf.pulled(space, before, at, { states, settled: [] });
+      await replicas.refresh(space);
+    });
     replicas.announce(
       space,
       states.map(({ name }) => name),
@@ -208,8 +223,9 @@ export class Puller {
       const code = response.status === 401 ? "unauthorized" : response.status === 403 ? "forbidden" : "server_busy";
       throw failure(response.status === 404 ? "not_found" : code, `${path.split("?")[0]}: ${response.status}`);
     }
+    const body = await readBody(response);
     try {
-      return await response.json();
+      return JSON.parse(new TextDecoder().decode(body));
     } catch (error) {
       throw failure("foreign_reply", "the answer is no JSON", { cause: error });
     }
@@ -285,10 +301,8 @@ export class Puller {
 
 const foreign = (): Error => failure("foreign_reply", "the answer is not one of ours");
 
-function fromBase64(text: string): Uint8Array {
-  try {
-    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-  } catch (error) {
-    throw failure("foreign_reply", "the answer is not one of ours", { cause: error });
-  }
+function bytesOf(text: unknown): Uint8Array {
+  const bytes = typeof text === "string" ? fromBase64(text) : undefined;
+  if (!bytes) throw foreign();
+  return bytes;
 }

@@ -4,23 +4,37 @@
  */
 
 import type {
-  ConflictRecord,
   DocumentHandle,
   DocumentsCore,
   Edit,
   EditName,
+  Place,
   RulesHandle,
   View,
 } from "../core/documents-core.ts";
+import { asFailure, failure } from "../core/errors.ts";
 import { type DocumentName, entityOf, SCHEMA_COLLECTION, splitKey } from "./names.ts";
 import type { Shelf, StoredEdit } from "./shelf.ts";
 
 export type Origin = "local" | "context" | "server";
 
+/** Whose rules: those that this device sees, own edits included, or those that the server has accepted. */
+type Sight = "shown" | "accepted";
+
+/** What the core calls the rules of a collection without a schema. */
+const DEFAULTS: RulesHandle = 0;
+
 interface OpenDocument {
   readonly name: DocumentName;
   readonly handle: DocumentHandle;
+  /** Own edits on their way to storage. */
+  readonly unstored: Map<string, Uint8Array>;
+  /** Grows whenever an edit joins or leaves what storage holds. */
+  moves: number;
 }
+
+/** Edits may come and go while a document is read; it is read again, but not for ever. */
+const READS_MAX = 100;
 
 export interface Change {
   readonly key: string;
@@ -37,12 +51,15 @@ export class Replicas {
   readonly #core: DocumentsCore;
   readonly #shelf: Shelf;
   readonly #open = new Map<string, OpenDocument>();
-  readonly #opening = new Map<string, Promise<OpenDocument>>();
+  readonly #opening = new Map<string, Promise<DocumentHandle>>();
   /** Handles of rules by their text; the core keeps them for good, so equal ones are made once. */
   readonly #rules = new Map<string, RulesHandle>();
   /** The next free number of this context's epoch, per document. */
   readonly #next = new Map<string, number>();
   readonly #epoch: bigint;
+  /** The cursor that the open documents of a space stand at; absent while that is not known. */
+  readonly #at = new Map<string, string>();
+  readonly #turns = new Map<string, Promise<void>>();
   readonly #changed: (name: DocumentName, origin: Origin) => void;
 
   constructor(core: DocumentsCore, shelf: Shelf, epoch: bigint, changed: (name: DocumentName, origin: Origin) => void) {
@@ -52,10 +69,10 @@ export class Replicas {
     this.#changed = changed;
   }
 
-  async #document(name: DocumentName): Promise<OpenDocument> {
+  async #document(name: DocumentName): Promise<DocumentHandle> {
     const at = entityOf(name);
     const open = this.#open.get(at);
-    if (open) return open;
+    if (open) return open.handle;
     let opening = this.#opening.get(at);
     if (!opening) {
       opening = this.#read(name).finally(() => this.#opening.delete(at));
@@ -64,34 +81,48 @@ export class Replicas {
     return opening;
   }
 
-  async #read(name: DocumentName): Promise<OpenDocument> {
+  async #read(name: DocumentName): Promise<DocumentHandle> {
     const { accepted, pending } = await this.#shelf.load(name);
     const { document: handle, settled } = this.#core.open(
       accepted,
       pending.map(({ delta }) => delta),
     );
-    // A snapshot may have brought them; a record that stays is only read in vain again.
-    for (const edit of settled) this.#shelf.forget(name, edit).catch(() => undefined);
-    const document = { name, handle };
-    this.#open.set(entityOf(name), document);
-    return document;
+    this.#open.set(entityOf(name), { name, handle, unstored: new Map(), moves: 0 });
+    this.#forget(name, settled);
+    return handle;
   }
 
-  /** The rules of a collection as this device sees them, or as the server has accepted them. */
-  async #rulesOf(name: DocumentName, accepted = false): Promise<RulesHandle> {
+  /** Edits that a snapshot has brought; a record that stays is only read in vain again. */
+  #forget(name: DocumentName, settled: readonly EditName[]): void {
+    for (const edit of settled) this.#shelf.forget(name, edit).catch(() => undefined);
+  }
+
+  async #on<T>(name: DocumentName, sight: Sight, work: (handle: DocumentHandle, rules: RulesHandle) => T): Promise<T> {
+    const rules = await this.#rulesOf(name, sight);
+    return work(await this.#document(name), rules);
+  }
+
+  async #rulesOf(name: DocumentName, sight: Sight): Promise<RulesHandle> {
     const { collection } = splitKey(name.key);
-    if (collection === SCHEMA_COLLECTION) return 0;
-    const schema = await this.#document({ space: name.space, key: `${SCHEMA_COLLECTION}/${collection}` });
-    const { json } = accepted
-      ? this.#core.show(this.#core.state(schema.handle), 0)
-      : this.#core.view(schema.handle, 0, false);
-    if (json === undefined) return 0;
+    if (collection === SCHEMA_COLLECTION) return DEFAULTS;
+    const schema = { space: name.space, key: `${SCHEMA_COLLECTION}/${collection}` };
+    return this.#on(schema, sight, (handle) => {
+      const { json } =
+        sight === "accepted"
+          ? this.#core.show(this.#core.state(handle), DEFAULTS)
+          : this.#core.view(handle, DEFAULTS, false);
+      return json === undefined ? DEFAULTS : this.#rulesFrom(json);
+    });
+  }
+
+  #rulesFrom(json: string): RulesHandle {
     let rules = this.#rules.get(json);
     if (rules === undefined) {
       try {
         rules = this.#core.rules(json);
-      } catch {
-        rules = 0; // a schema that says nothing usable, on every replica alike
+      } catch (error) {
+        if (this.#core.dead || asFailure(error, "internal").code === "limit_exceeded") throw error;
+        rules = DEFAULTS; // a schema that says nothing usable, on every replica alike
       }
       this.#rules.set(json, rules);
     }
@@ -99,92 +130,152 @@ export class Replicas {
   }
 
   /** What is visible; the next edit made here is one of this view. */
-  async view(name: DocumentName): Promise<View> {
-    const [{ handle }, rules] = await Promise.all([this.#document(name), this.#rulesOf(name)]);
-    return this.#core.view(handle, rules, true);
+  view(name: DocumentName): Promise<View> {
+    return this.#on(name, "shown", (handle, rules) => this.#core.view(handle, rules, true));
   }
 
-  async records(name: DocumentName): Promise<readonly ConflictRecord[]> {
-    const [{ handle }, rules] = await Promise.all([this.#document(name), this.#rulesOf(name)]);
-    return this.#core.view(handle, rules, false).records;
+  /** What is visible, for somebody who does not edit it. */
+  peek(name: DocumentName): Promise<View> {
+    return this.#on(name, "shown", (handle, rules) => this.#core.view(handle, rules, false));
   }
 
   /** Undefined when nothing changed. The edit is visible here at once; `drop` takes it back. */
-  async edit(
-    name: DocumentName,
-    make: (place: { epoch: bigint; firstN: number; wall: number }, at: EditAt) => Edit,
-    seed?: bigint,
-  ): Promise<StoredEdit | undefined> {
-    const [{ handle }, rules] = await Promise.all([this.#document(name), this.#rulesOf(name)]);
-    const at = entityOf(name);
-    // From here on nothing waits: what was looked at is what is edited.
-    const firstN = seed === undefined ? (this.#next.get(at) ?? 1) : 1;
-    const place = { epoch: seed ?? this.#epoch, firstN, wall: seed === undefined ? Date.now() : 0 };
-    const { count, delta } = make(place, { core: this.#core, handle, rules });
-    if (count === 0) return undefined;
-    if (seed === undefined) this.#next.set(at, firstN + count);
-    this.#changed(name, "local");
-    return { epoch: place.epoch, n: firstN, delta };
+  edit(name: DocumentName, make: (place: Place, at: EditAt) => Edit, seed?: bigint): Promise<StoredEdit | undefined> {
+    return this.#on(name, "shown", (handle, rules) => {
+      const at = entityOf(name);
+      const firstN = seed === undefined ? (this.#next.get(at) ?? 1) : 1;
+      const place = { epoch: seed ?? this.#epoch, firstN, wall: seed === undefined ? Date.now() : 0 };
+      const { count, delta } = make(place, { core: this.#core, handle, rules });
+      if (count === 0) return undefined;
+      if (seed === undefined) this.#next.set(at, firstN + count);
+      const edit = { epoch: place.epoch, n: firstN, delta };
+      this.#open.get(at)?.unstored.set(editAt(edit), delta);
+      this.#changed(name, "local");
+      return edit;
+    });
+  }
+
+  stored(name: DocumentName, edit: EditName): void {
+    const open = this.#open.get(entityOf(name));
+    if (!open) return;
+    open.unstored.delete(editAt(edit));
+    open.moves++;
   }
 
   /** Another context made this edit and has stored it. */
   keep(name: DocumentName, delta: Uint8Array): void {
-    const open = this.#open.get(entityOf(name));
-    if (!open) return;
+    const at = entityOf(name);
+    const open = this.#open.get(at);
+    if (!open) {
+      // What is being read may have been read before the edit was stored.
+      this.#opening.get(at)?.then(
+        () => this.keep(name, delta),
+        () => undefined, // told to whoever opens it
+      );
+      return;
+    }
     this.#core.keep(open.handle, delta);
+    open.moves++;
     this.#changed(name, "context");
   }
 
   drop(name: DocumentName, edit: EditName): void {
+    this.stored(name, edit);
     const open = this.#open.get(entityOf(name));
     if (open && this.#core.drop(open.handle, edit)) this.#changed(name, "server");
   }
 
-  /** Changes in the server's order, all of one space. */
-  async accept(space: string, changes: readonly Change[]): Promise<Accepted> {
-    const touched = new Map<string, OpenDocument>();
-    const settled: { name: DocumentName; edit: EditName }[] = [];
-    for (const { key, body } of changes) {
+  /**
+   * Nobody else here touches what the server has accepted of this space until `work` has ended. A context's open documents
+   * stand at one cursor; changes may be repeated to them, but never left out.
+   */
+  exclusive<T>(space: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(space) ?? Promise.resolve()).then(work);
+    this.#turns.set(
+      space,
+      turn.then(
+        () => undefined,
+        () => undefined, // told to whoever asked for it
+      ),
+    );
+    return turn;
+  }
+
+  /** Changes in the server's order behind `cursor`. Within `exclusive`; when what follows fails, `refresh`. */
+  async accept(space: string, cursor: string | undefined, changes: readonly Change[]): Promise<Accepted> {
+    if (this.#at.get(space) !== cursor) await this.refresh(space);
+    this.#at.delete(space);
+    const settled = await this.#apply(space, changes);
+    const states: { name: DocumentName; state: Uint8Array }[] = [];
+    for (const key of new Set(changes.map((change) => change.key))) {
       const name = { space, key };
-      const document = await this.#document(name);
-      // The rules in force at this place of the order, so that all replicas fold alike.
-      const rules = await this.#rulesOf(name, true);
-      for (const edit of this.#core.accept(document.handle, rules, [body])) settled.push({ name, edit });
-      touched.set(key, document);
+      states.push({ name, state: this.#core.state(await this.#document(name)) });
     }
-    const states = [...touched.values()].map(({ name, handle }) => ({ name, state: this.#core.state(handle) }));
     return { states, settled };
   }
 
-  /** The same, of what another context has stored already: only what is open here needs it. */
-  async follow(space: string, changes: readonly Change[]): Promise<void> {
-    const known = changes.filter(({ key }) => this.#open.has(entityOf({ space, key })));
-    await this.accept(space, known);
-    this.announce(space, changes);
+  /** What was accepted is stored. */
+  standsAt(space: string, cursor: string): void {
+    this.#at.set(space, cursor);
+  }
+
+  async #apply(space: string, changes: readonly Change[]): Promise<Accepted["settled"]> {
+    const settled: { name: DocumentName; edit: EditName }[] = [];
+    for (const { key, body } of changes) {
+      const name = { space, key };
+      // By the rules in force at this place of the order, so that all replicas fold alike.
+      await this.#on(name, "accepted", (handle, rules) => {
+        for (const edit of this.#core.accept(handle, rules, [body])) settled.push({ name, edit });
+      });
+    }
+    return settled;
+  }
+
+  /** Another context has stored these changes, from one cursor to the next: only what is open here needs them. */
+  follow(space: string, from: string | undefined, to: string, changes: readonly Change[]): Promise<void> {
+    return this.exclusive(space, async () => {
+      if (this.#at.get(space) !== from) return this.refresh(space);
+      this.#at.delete(space);
+      await this.#apply(
+        space,
+        changes.filter(({ key }) => {
+          const at = entityOf({ space, key });
+          return this.#open.has(at) || this.#opening.has(at);
+        }),
+      );
+      this.standsAt(space, to);
+      this.announce(space, changes);
+    });
   }
 
   announce(space: string, changes: readonly { readonly key: string }[]): void {
     for (const key of new Set(changes.map((change) => change.key))) this.#changed({ space, key }, "server");
   }
 
-  /** States were replaced in storage: everything of the space is read anew when it is next needed. */
-  reload(space: string): void {
-    const names: DocumentName[] = [];
-    for (const [at, { name, handle }] of this.#open) {
-      if (name.space !== space) continue;
-      this.#core.close(handle);
-      this.#open.delete(at);
-      names.push(name);
-    }
-    for (const name of names) this.#changed(name, "server");
+  /** Reads anew what is open here: others have stored more, or less was stored than is in memory. Within `exclusive`. */
+  async refresh(space: string): Promise<void> {
+    // In this order: what is read after the cursor may be further, never behind.
+    const cursor = await this.#shelf.cursor(space);
+    for (const open of [...this.#open.values()]) if (open.name.space === space) await this.#reread(open);
+    if (cursor === undefined) this.#at.delete(space);
+    else this.#at.set(space, cursor);
   }
 
-  /** Digest of the accepted state: equal wherever the same changes were accepted. */
-  async digest(name: DocumentName): Promise<bigint> {
-    const { handle } = await this.#document(name);
-    return this.#core.view(handle, 0, false).digest;
+  async #reread(open: OpenDocument): Promise<void> {
+    for (let reads = 0; reads < READS_MAX; reads++) {
+      const { moves } = open;
+      const { accepted, pending } = await this.#shelf.load(open.name);
+      if (open.moves !== moves) continue;
+      const edits = [...pending.map(({ delta }) => delta), ...open.unstored.values()];
+      this.#forget(open.name, this.#core.refresh(open.handle, accepted, edits));
+      this.#changed(open.name, "server");
+      return;
+    }
+    throw failure("storage_conflict", "the document was edited all the time it was read");
   }
 }
+
+const editAt = ({ epoch, n }: EditName): string => `${epoch}/${n}`;
 
 /** What an edit is made with. */
 export interface EditAt {

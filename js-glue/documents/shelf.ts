@@ -1,6 +1,6 @@
 /** Documents in the engine's own database: accepted states, the edits that wait for the server, and the cursors. */
 
-import { joinBytes, utf8 } from "../core/bytes.ts";
+import { joinBytes, sameBytes, utf8 } from "../core/bytes.ts";
 import type { EditName } from "../core/documents-core.ts";
 import type { Expectation, KeyRange, Store, StoredRecord } from "../core/ports.ts";
 import {
@@ -106,6 +106,13 @@ export class Shelf {
 
   pendingRecord(name: DocumentName, edit: StoredEdit): StoredRecord {
     return { key: pendingKey(name, edit), value: edit.delta };
+  }
+
+  /** Edits that lie in dead letters are no longer part of their documents, whoever stored the letter. */
+  async forgetRefused(refused: readonly { readonly name: DocumentName; readonly delta: Uint8Array }[]): Promise<void> {
+    for (const { name, delta } of refused)
+      for (const { key, value } of await this.#all(pendingRange(name)))
+        if (sameBytes(value, delta)) await this.forget(name, editOfRecord(key));
   }
 
   async forget(name: DocumentName, edit: EditName): Promise<void> {

@@ -9,6 +9,7 @@ import { databaseName } from "../browser/database.ts";
 import { forgetInstall } from "../browser/outside-copy.ts";
 import type { ContentCache } from "../cache/content-cache.ts";
 import { cacheDatabase } from "../cache/content-cache.ts";
+import { toBase64 } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
 import type { Documents } from "../documents/documents.ts";
 
@@ -86,10 +87,4 @@ function deleteDatabase(name: string): Promise<void> {
       reject(failure("storage_failed", `${name} could not be deleted`, { cause: request.error }));
     };
   });
-}
-
-function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
 }

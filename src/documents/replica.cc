@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/assert.h"
+
 namespace oas::documents {
 
 using merge::Delta;
@@ -32,6 +34,13 @@ Result<Replica> Replica::open(ByteView accepted) {
     replica.latest_.value = std::max(replica.latest_.value, op.cause->hlc.value);
   });
   return replica;
+}
+
+void Replica::refresh(Replica stored) {
+  stored.shown_ = std::move(shown_);
+  stored.clock_ = clock_;
+  stored.latest_.value = std::max(stored.latest_.value, latest_.value);
+  *this = std::move(stored);
 }
 
 Result<std::optional<Dot>> Replica::keep(ByteView bytes) {
@@ -111,7 +120,9 @@ bool Replica::drop(const Dot& first) {
 }
 
 void Replica::rejoin() {
-  joined_ = *Document::open(accepted_.bytes());
+  Result<Document> again = Document::open(accepted_.bytes());
+  OAS_ASSERT(again.has_value());  // our own bytes
+  joined_ = *std::move(again);
   for (const auto& [first, pending] : pending_) {
     (void)first;
     // It was joined before; what it stands on only shrank.

@@ -27,6 +27,9 @@ class Replica {
   // `accepted`: as accepted() gave it, or empty for a document nobody has written. Errors: as Document::open.
   static Result<Replica> open(ByteView accepted);
 
+  // Begins again from what is stored, because others have stored more; what was shown stays the basis of the next edit.
+  void refresh(Replica stored);
+
   // An edit as it was stored; its first dot when it is not pending, because the accepted document holds it. Errors: as
   // decode_delta; kMalformed for a delta without operations; kLimit.
   Result<std::optional<merge::Dot>> keep(ByteView delta);

@@ -80,6 +80,25 @@ void write_dots(Writer& out, const std::vector<merge::Dot>& dots) {
   }
 }
 
+// A replica as its host keeps it: accepted bytes and a list of pending edits.
+struct Stored {
+  Replica replica;
+  std::vector<merge::Dot> settled;  // edits that are accepted already
+};
+
+Result<Stored> read_stored(Reader& in) {
+  Stored stored;
+  OAS_TRY(const ByteView accepted, in.bytes(merge::kDocumentBytesMax));
+  OAS_TRY(stored.replica, Replica::open(accepted));
+  OAS_TRY(const std::uint32_t count, in.count(kPendingMax));
+  for (std::uint32_t i = 0; i < count; ++i) {
+    OAS_TRY(const ByteView delta, in.bytes(merge::kDocumentBytesMax));
+    OAS_TRY(const std::optional<merge::Dot> known, stored.replica.keep(delta));
+    if (known) stored.settled.push_back(*known);
+  }
+  return stored;
+}
+
 Result<merge::Document> read_state(Reader& in) {
   OAS_TRY(const ByteView state, in.bytes(merge::kDocumentBytesMax));
   if (state.empty()) return merge::Document();
@@ -114,6 +133,7 @@ Result<void> Session::run(Command command, Reader& in, Writer& out) {
     case Command::kAccept:
     case Command::kDrop:
     case Command::kKeep:
+    case Command::kRefresh:
     case Command::kView:
     case Command::kState: return on_replica(command, in, out);
     case Command::kJudge:
@@ -145,16 +165,8 @@ Result<const merge::Rules*> Session::rules(Reader& in) {
 }
 
 Result<void> Session::open(Reader& in, Writer& out) {
-  OAS_TRY(const ByteView accepted, in.bytes(merge::kDocumentBytesMax));
-  OAS_TRY(Replica replica, Replica::open(accepted));
-  OAS_TRY(const std::uint32_t count, in.count(kPendingMax));
-  std::vector<merge::Dot> settled;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    OAS_TRY(const ByteView delta, in.bytes(merge::kDocumentBytesMax));
-    OAS_TRY(const std::optional<merge::Dot> known, replica.keep(delta));
-    if (known) settled.push_back(*known);
-  }
-  auto held = std::make_unique<Replica>(std::move(replica));
+  OAS_TRY(Stored stored, read_stored(in));
+  auto held = std::make_unique<Replica>(std::move(stored.replica));
   if (!free_.empty()) {
     const std::uint32_t handle = free_.back();
     free_.pop_back();
@@ -165,7 +177,7 @@ Result<void> Session::open(Reader& in, Writer& out) {
     out.varint(replicas_.size());
     replicas_.push_back(std::move(held));
   }
-  write_dots(out, settled);
+  write_dots(out, stored.settled);
   return {};
 }
 
@@ -181,6 +193,12 @@ Result<void> Session::on_replica(Command command, Reader& in, Writer& out) {
       free_.push_back(static_cast<std::uint32_t>(handle));
       return {};
     case Command::kState: out.bytes(replica.accepted().bytes()); return {};
+    case Command::kRefresh: {
+      OAS_TRY(Stored stored, read_stored(in));
+      replica.refresh(std::move(stored.replica));
+      write_dots(out, stored.settled);
+      return {};
+    }
     case Command::kKeep: {
       OAS_TRY(const ByteView edit, in.bytes(merge::kDocumentBytesMax));
       OAS_CHECK(replica.keep(edit));

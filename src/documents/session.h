@@ -19,6 +19,7 @@
 //   kFold      state bytes, rules, cut varint                  → reached varint, state bytes, change bytes
 //   kShow      state bytes, rules                              → view
 //   kKeep      document, edit bytes                            → nothing; another context's edit
+//   kRefresh   document, accepted bytes, list of pending bytes → list of dot: accepted already, not pending
 //
 // stamp is minted-at i64, random u64, change varint, received-at i64; seen is a varint (authority.h); a record is id text, class u8, provisional u8, JSON text. The digest is that of the accepted state.
 #pragma once
@@ -49,6 +50,7 @@ enum class Command : std::uint8_t {
   kFold = 13,
   kShow = 14,
   kKeep = 15,
+  kRefresh = 16,
 };
 
 inline constexpr std::uint32_t kRulesHandlesMax = 1'024;

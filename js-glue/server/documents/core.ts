@@ -6,7 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { DocumentsCore, type RulesHandle } from "../../core/documents-core.ts";
-import { failure, OfflineSyncError } from "../../core/errors.ts";
+import { OfflineSyncError } from "../../core/errors.ts";
 import { simdSupported } from "../../core/load.ts";
 
 /** Below what an instance takes; then a new one begins with none. */
@@ -44,9 +44,8 @@ export class MergeCore {
     try {
       return work({ core, rules: (schema) => this.#handleOf(core, schema) });
     } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-      this.#restart();
-      throw failure("internal", "the merge core trapped", { cause: error });
+      if (core.dead) this.#restart();
+      throw error;
     }
   }
 
@@ -72,7 +71,7 @@ function usable(core: DocumentsCore, schema: string): RulesHandle {
   try {
     return core.rules(schema);
   } catch (error) {
-    if (error instanceof OfflineSyncError) return DEFAULTS;
+    if (error instanceof OfflineSyncError && !core.dead) return DEFAULTS;
     throw error;
   }
 }

@@ -1,0 +1,164 @@
+// Replicas of one device over a real store and the real merge core: what other contexts store, and when, must not be lost here.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { DocumentsCore } from "../../js-glue/core/documents-core.ts";
+import { MemoryStore } from "../../js-glue/core/memory-store.ts";
+import type { KeyRange, StoredRecord } from "../../js-glue/core/ports.ts";
+import { type Change, type EditAt, Replicas } from "../../js-glue/documents/replicas.ts";
+import { Shelf } from "../../js-glue/documents/shelf.ts";
+
+const root = process.env["OAS_ROOT"] ?? process.cwd();
+const module = await WebAssembly.compile(await readFile(join(root, "dist/documents.wasm")));
+const SPACE = "plan";
+const name = { space: SPACE, key: "note/1" };
+const STRICT = { level: "strict", expects: [], deletes: [] } as const;
+
+class SlowStore extends MemoryStore {
+  /** Happens once, after the note's states (`a`) or pending edits (`p`) were read and before the reader is told. */
+  between: { readonly letter: "a" | "p"; readonly act: () => Promise<void> } | undefined;
+  override async scan(range: KeyRange, limit: number): Promise<readonly StoredRecord[]> {
+    const found = await super.scan(range, limit);
+    const { between } = this;
+    const from = new TextDecoder().decode(range.from);
+    if (!between || !from.startsWith(`d${between.letter}${SPACE}\0${name.key}`)) return found;
+    this.between = undefined;
+    await between.act();
+    return found;
+  }
+}
+
+class Context {
+  readonly store: SlowStore;
+  readonly shelf: Shelf;
+  readonly core: DocumentsCore;
+  readonly replicas: Replicas;
+  constructor(store: SlowStore, core: DocumentsCore, epoch: bigint) {
+    this.store = store;
+    this.core = core;
+    this.shelf = new Shelf(store);
+    this.replicas = new Replicas(core, this.shelf, epoch, () => undefined);
+  }
+  async put(value: unknown, stored = true) {
+    const text = JSON.stringify(value);
+    const make = (place: Parameters<DocumentsCore["put"]>[2], { core, handle, rules }: EditAt) =>
+      core.put(handle, rules, place, text);
+    const edit = await this.replicas.edit(name, make);
+    assert.ok(edit);
+    if (stored) await this.save(edit);
+    return edit;
+  }
+  async save(edit: Parameters<Shelf["pendingRecord"]>[1]): Promise<void> {
+    await this.store.commit({ ...STRICT, puts: [this.shelf.pendingRecord(name, edit)] });
+    this.replicas.stored(name, edit);
+  }
+  async value(): Promise<unknown> {
+    return JSON.parse((await this.replicas.view(name)).json ?? "null");
+  }
+  pull(before: string | undefined, cursor: string, changes: readonly Change[]): Promise<void> {
+    return this.replicas.exclusive(SPACE, async () => {
+      await this.shelf.pulled(SPACE, before, cursor, await this.replicas.accept(SPACE, before, changes));
+      this.replicas.standsAt(SPACE, cursor);
+    });
+  }
+}
+
+/** The server's half, and two contexts of one device. */
+async function world() {
+  const store = new SlowStore();
+  const core = await DocumentsCore.create(module);
+  let state: Uint8Array = new Uint8Array(0);
+  let change = 0;
+  const author = new Context(new SlowStore(), await DocumentsCore.create(module), 99n);
+  /** An edit of another device, as the change order tells it. */
+  const told = async (value: unknown): Promise<Change> => {
+    const { delta } = await author.put(value);
+    const stamp = { incarnation: { mintedAt: 1, random: 1n }, change: ++change, receivedAt: 1_000 };
+    const judged = core.judge(state, 0, delta, stamp, change - 1);
+    state = judged.state;
+    return { key: name.key, body: judged.change };
+  };
+  const context = async (epoch: bigint) => new Context(store, await DocumentsCore.create(module), epoch);
+  const digest = () => core.show(state, 0).digest;
+  return { told, digest, one: await context(1n), two: await context(2n), store };
+}
+
+describe("replicas of one device", () => {
+  test("a context that missed what another one stored catches up before it stores more", async () => {
+    const { told, digest, one, two } = await world();
+    const [a, b, c] = [await told({ a: 1 }), await told({ a: 1, b: 2 }), await told({ a: 1, b: 2, c: 3 })];
+    await one.pull(undefined, "1", [a]);
+    assert.deepEqual(await two.value(), { a: 1 });
+    await one.pull("1", "2", [b]); // and its message to `two` is lost
+    await two.pull("2", "3", [c]);
+    assert.deepEqual(await two.value(), { a: 1, b: 2, c: 3 });
+    assert.equal((await two.replicas.peek(name)).digest, digest());
+    const fresh = new Context(two.store, await DocumentsCore.create(module), 3n);
+    assert.equal((await fresh.replicas.peek(name)).digest, digest());
+  });
+
+  test("a document that is read while another context stores is not left behind", async () => {
+    const { told, digest, one, two, store } = await world();
+    const [a, b] = [await told({ a: 1 }), await told({ a: 2 })];
+    await one.pull(undefined, "1", [a]);
+    await two.replicas.exclusive(SPACE, () => two.replicas.refresh(SPACE));
+    let followed: Promise<void> | undefined;
+    const act = async (): Promise<void> => {
+      await one.pull("1", "2", [b]);
+      followed = two.replicas.follow(SPACE, "1", "2", [b]);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    store.between = { letter: "a", act };
+    await two.value();
+    await followed;
+    assert.deepEqual(await two.value(), { a: 2 });
+    assert.equal((await two.replicas.peek(name)).digest, digest());
+  });
+
+  test("reading anew keeps edits on their way to storage, and what the next edit is one of", async () => {
+    const { told, one, two } = await world();
+    const [a, b] = [await told({ a: 1 }), await told({ a: 1, b: 2 })];
+    await one.pull(undefined, "1", [a]);
+    assert.deepEqual(await two.value(), { a: 1 });
+    const edit = await two.put({ a: 1, mine: true }, false);
+    await one.pull("1", "2", [b]);
+    await two.replicas.exclusive(SPACE, () => two.replicas.refresh(SPACE));
+    assert.deepEqual((await two.replicas.peek(name)).json, '{"a":1,"b":2,"mine":true}');
+    // Whoever still looks at the older value does not take `b` back.
+    await two.put({ a: 5, mine: true });
+    await two.save(edit);
+    assert.deepEqual(await two.value(), { a: 5, b: 2, mine: true });
+  });
+
+  test("an edit that is stored while the document is read anew is there afterwards", async () => {
+    const { told, one, two, store } = await world();
+    await one.pull(undefined, "1", [await told({ a: 1 })]);
+    await two.value();
+    const edit = await two.put({ a: 1, mine: true }, false);
+    store.between = { letter: "p", act: () => two.save(edit) };
+    await two.replicas.exclusive(SPACE, () => two.replicas.refresh(SPACE));
+    assert.deepEqual(await two.value(), { a: 1, mine: true });
+  });
+
+  test("an edit in a dead letter leaves its document", async () => {
+    const { told, one, two } = await world();
+    await one.pull(undefined, "1", [await told({ a: 1 })]);
+    await one.value();
+    const kept = await one.put({ a: 1, kept: 1 });
+    const refused = await one.put({ a: 1, kept: 1, refused: 1 });
+    assert.notDeepEqual(kept.delta, refused.delta);
+    await one.shelf.forgetRefused([{ name, delta: refused.delta }]);
+    assert.deepEqual(await two.value(), { a: 1, kept: 1 });
+    assert.equal(await one.shelf.hasPending(SPACE), true);
+  });
+
+  test("a refusal is not the end of the core", async () => {
+    const core = await DocumentsCore.create(module);
+    assert.equal(core.dead, false);
+    assert.throws(() => core.open(Uint8Array.of(9, 9, 9), []), { code: /version_not_supported|malformed|truncated/ });
+    assert.equal(core.dead, false);
+    assert.throws(() => core.close(7), { code: "invalid_argument" });
+    assert.equal(core.dead, false);
+  });
+});
