@@ -1,30 +1,12 @@
 // The site of the analytics proofs: our sync server with a handler that notes what came, and sinks for the others.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { bundlePage, sendFile } from "./race-page.mjs";
 import { at } from "./run.mjs";
-
-const types = { js: "text/javascript", mjs: "text/javascript", wasm: "application/wasm" };
-
-async function bundlePage(outdir) {
-  const { build } = await import("esbuild");
-  await build({
-    absWorkingDir: at(),
-    entryPoints: ["tests/bench/analytics/page.mjs"],
-    outdir,
-    splitting: true,
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: "es2022",
-    external: ["/lib/*"],
-    define: { "process.env.NODE_ENV": '"production"' },
-    logLevel: "warning",
-  });
-}
 
 export class AnalyticsSite {
   #folder = mkdtempSync(join(tmpdir(), "oas-analytics-"));
@@ -39,7 +21,7 @@ export class AnalyticsSite {
   pushes = 0;
 
   async start() {
-    await bundlePage(join(this.#folder, "page"));
+    await bundlePage("tests/bench/analytics/page.mjs", join(this.#folder, "page"));
     const { createSyncServer } = await import(pathToFileURL(at("dist/server.js")).href);
     const db = `sqlite:${join(this.#folder, "sync.sqlite")}`;
     this.#sync = await createSyncServer({ db, rateEventsPerMinute: 0 });
@@ -78,11 +60,7 @@ export class AnalyticsSite {
       return response
         .writeHead(200, { "content-type": "text/html" })
         .end('<!doctype html><meta charset="utf-8"><script type="module" src="/page/page.js"></script>');
-    const [, folder, name] = /^\/(lib|page)\/([\w.-]+)$/.exec(pathname) ?? [];
-    const type = types[name?.split(".").pop()];
-    const file = folder && (folder === "lib" ? at("dist", name) : join(this.#folder, "page", name));
-    if (!type || !existsSync(file)) return response.writeHead(404).end();
-    response.writeHead(200, { "content-type": type }).end(readFileSync(file));
+    if (!sendFile(response, pathname, "page", join(this.#folder, "page"))) response.writeHead(404).end();
   }
 
   // Segment sends one event or { batch }, PostHog a list, one event, or `data=` with either.

@@ -2,37 +2,20 @@
 //
 // Both write one row an event, under a unique id, in SQLite (WAL, synchronous=FULL), one transaction a request.
 
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { bundlePage, sendFile } from "./race-page.mjs";
 import { at } from "./run.mjs";
 import { weblogEvents } from "./weblog.mjs";
 
-const types = { js: "text/javascript", mjs: "text/javascript", wasm: "application/wasm" };
 // Isolated pages get clocks of 5 µs instead of 100.
 const isolated = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
 };
-
-async function bundleRace(outdir) {
-  const { build } = await import("esbuild");
-  await build({
-    absWorkingDir: at(),
-    entryPoints: ["tests/bench/queue/race.mjs"],
-    outdir,
-    splitting: true,
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: "es2022",
-    external: ["/lib/*"],
-    define: { "process.env.NODE_ENV": '"production"' },
-    logLevel: "warning",
-  });
-}
 
 async function body(request) {
   const parts = [];
@@ -57,7 +40,7 @@ export class QueueServer {
 
   async start() {
     const race = join(this.#folder, "race");
-    await bundleRace(race);
+    await bundlePage("tests/bench/queue/race.mjs", race);
     const { createSyncServer } = await import(pathToFileURL(at("dist/server.js")).href);
     const { DatabaseSync } = await import("@photostructure/sqlite");
     const db = `sqlite:${join(this.#folder, "sync.sqlite")}`;
@@ -94,13 +77,9 @@ export class QueueServer {
       return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(events));
     }
     if (pathname === "/") return response.writeHead(200, { "content-type": "text/html", ...isolated }).end(pages["/"]);
-    const [, folder, name] = /^\/(lib|race)\/([\w.-]+)$/.exec(pathname) ?? [];
-    const type = types[name?.split(".").pop()];
-    const file = folder && join(folder === "lib" ? at("dist") : race, name);
-    if (!type || !existsSync(file)) return response.writeHead(404).end();
     // Kept by the browser, as every deployment has it: a browser started anew does not fetch code again.
-    const headers = { "content-type": type, "cache-control": "max-age=86400, immutable", ...isolated };
-    response.writeHead(200, headers).end(readFileSync(file));
+    const headers = { "cache-control": "max-age=86400, immutable", ...isolated };
+    if (!sendFile(response, pathname, "race", race, headers)) response.writeHead(404).end();
   }
 
   #store(records) {

@@ -58,7 +58,7 @@ export const settle = (page: Page): Promise<void> =>
 export const setOffline = (page: Page, off: boolean): Promise<void> => page.context().setOffline(off);
 
 /** Both edit one document offline: different fields, one counter, one list, and a field that a person decides. */
-export async function editBothOffline(a: Page, b: Page): Promise<void> {
+async function editBothOffline(a: Page, b: Page): Promise<void> {
   await Promise.all([a, b].map((page) => setOffline(page, true)));
   await a.evaluate(async () => {
     await globals.carts.update("c", (cart) => ({ ...cart, title: "from a", note: "a" }));
@@ -89,3 +89,25 @@ export const makeFirst = (page: Page): Promise<void> =>
     const made = await globals.carts.put("c", { title: "t", note: "old", lines: [{ id: "x", n: 1 }] });
     await made.synced;
   });
+
+/**
+ * Both edit offline, come back in the order of `first`, and a third device joins late: what each of them then has. The pages
+ * stay open.
+ */
+export async function meet(browsers: readonly Browser[], site: Site, name: string, first: 0 | 1) {
+  const open = (index: number): Promise<Page> => openDevice(browsers[index] as Browser, site, name);
+  const [a, b] = [await open(0), await open(1)];
+  await makeFirst(a);
+  await settle(b);
+  await editBothOffline(a, b);
+  const order = first === 0 ? [a, b] : [b, a];
+  for (const page of order) {
+    await setOffline(page, false);
+    await settle(page);
+  }
+  for (const page of order) await settle(page);
+  const late = await open(2);
+  await settle(late);
+  const pages = [a, b, late] as const;
+  return { pages, states: await Promise.all(pages.map((page) => stateOf(page))) };
+}

@@ -4,16 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { Browser, chromiumPath } from "./chromium.ts";
-import {
-  type DevicePage,
-  editBothOffline,
-  MERGED,
-  makeFirst,
-  openDevice,
-  setOffline,
-  settle,
-  stateOf,
-} from "./devices.ts";
+import { type DevicePage, MERGED, meet, openDevice, setOffline, settle, stateOf } from "./devices.ts";
 import { Site } from "./site.ts";
 
 const skip = chromiumPath() ? false : "there is no Chromium";
@@ -40,23 +31,9 @@ describe("documents in Chromium", { skip }, () => {
   }
 
   test("edits of two devices meet, in either order, and a third joins late", async () => {
-    for (const first of [0, 1]) {
-      const name = `both${names++}`;
-      const pages = [await device(0, name), await device(1, name)];
-      const [a, b] = pages as [Page, Page];
-      await makeFirst(a);
-      await settle(b);
-      assert.equal((await stateOf(b)).value?.title, "t");
-      await editBothOffline(a, b);
-      const order = first === 0 ? [a, b] : [b, a];
-      for (const page of order) {
-        await setOffline(page, false);
-        await settle(page);
-      }
-      for (const page of order) await settle(page);
-      const late = await device(2, name);
-      await settle(late);
-      const states = await Promise.all([a, b, late].map((page) => stateOf(page)));
+    for (const first of [0, 1] as const) {
+      const { pages, states } = await meet(browsers, site, `both${names++}`, first);
+      const [a, b, late] = pages;
       assert.deepEqual(states[0]?.value, MERGED);
       assert.equal(states[0].conflicts.length, 1);
       assert.match(states[0].conflicts[0] ?? "", /"class":"manual"/);

@@ -5,16 +5,7 @@
 
 import type { Page } from "playwright-core";
 import { Browser } from "./chromium.ts";
-import {
-  type DevicePage,
-  editBothOffline,
-  MERGED,
-  makeFirst,
-  openDevice,
-  setOffline,
-  settle,
-  stateOf,
-} from "./devices.ts";
+import { type DevicePage, MERGED, makeFirst, meet, openDevice, settle } from "./devices.ts";
 import { Site } from "./site.ts";
 
 declare const globals: DevicePage; // the page's own, inside `evaluate`
@@ -24,24 +15,8 @@ const db = kind === "postgres" ? process.env["OAS_TEST_POSTGRES"] : undefined;
 const site = new Site("dist", undefined, db);
 const browsers = [new Browser(), new Browser(), new Browser()];
 
-async function round(name: string, firstBack: number): Promise<boolean> {
-  const [a, b] = (await Promise.all(browsers.slice(0, 2).map((browser) => openDevice(browser, site, name)))) as [
-    Page,
-    Page,
-  ];
-  await makeFirst(a);
-  await settle(b);
-  await editBothOffline(a, b);
-  const order = firstBack === 0 ? [a, b] : [b, a];
-  for (const page of order) {
-    await setOffline(page, false);
-    await settle(page);
-  }
-  for (const page of order) await settle(page);
-  const late = await openDevice(browsers[2]!, site, name);
-  await settle(late);
-  const pages = [a, b, late];
-  const states = await Promise.all(pages.map((page) => stateOf(page)));
+async function round(name: string, first: 0 | 1): Promise<boolean> {
+  const { pages, states } = await meet(browsers, site, name, first);
   await Promise.all(pages.map((page) => page.close()));
   const texts = new Set(states.map((state) => JSON.stringify(state)));
   const equal = texts.size === 1 && JSON.stringify(states[0]?.value) === JSON.stringify(sorted(MERGED));
@@ -101,7 +76,7 @@ async function latencies(count: number): Promise<readonly number[]> {
 await site.start();
 await Promise.all(browsers.map((browser) => browser.start()));
 let equal = 0;
-for (let i = 0; i < Number(rounds); i++) if (await round(`round${i}`, i % 2)) equal++;
+for (let i = 0; i < Number(rounds); i++) if (await round(`round${i}`, i % 2 === 0 ? 0 : 1)) equal++;
 const times = await latencies(Number(changes));
 const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
 await Promise.all(browsers.map((browser) => browser.stop()));

@@ -2,7 +2,7 @@
 
 import type { OfflineSync } from "offline-ai-sync";
 import { type Collection, type Conflict, withDocuments } from "offline-ai-sync/documents";
-import { button, element, setRows, setText } from "./dom.ts";
+import { button, coalesced, element, setRows, setText } from "./dom.ts";
 
 interface Profile {
   readonly name?: string;
@@ -142,22 +142,13 @@ export function showBoard(engine: OfflineSync): void {
     );
   }
 
-  // One refresh at a time, and one more when something changed meanwhile.
-  let refreshing = false;
-  let again = false;
-  async function refresh(): Promise<void> {
-    again = true;
-    if (refreshing) return;
-    refreshing = true;
-    while (again) {
-      again = false;
-      await Promise.all([showProfile(), showCart(), showTodos(), showConflicts()]).then(
-        () => setText("board-state", ""),
-        (error: unknown) => setText("board-state", String(error)),
-      );
-    }
-    refreshing = false;
-  }
+  const refresh = coalesced(
+    async () => {
+      await Promise.all([showProfile(), showCart(), showTodos(), showConflicts()]);
+      setText("board-state", "");
+    },
+    (error) => setText("board-state", String(error)),
+  );
 
   function act(work: Promise<unknown>): void {
     work.then(

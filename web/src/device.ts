@@ -2,7 +2,7 @@
 
 import { type DeadLetter, type OfflineSync, OfflineSyncError, open, type SyncStatus } from "offline-ai-sync";
 import { showBoard } from "./board.ts";
-import { button, element, setRows, setText } from "./dom.ts";
+import { button, coalesced, element, setRows, setText } from "./dom.ts";
 import { installSwitch, setNetwork } from "./network.ts";
 
 const device = new URLSearchParams(location.search).get("device") ?? "phone";
@@ -67,19 +67,7 @@ async function showLists(): Promise<void> {
   element("letters-table").hidden = letters.items.length === 0;
 }
 
-// One refresh at a time, and one more when something changed meanwhile.
-let refreshing = false;
-let again = false;
-async function refresh(): Promise<void> {
-  again = true;
-  if (refreshing) return;
-  refreshing = true;
-  while (again) {
-    again = false;
-    await showLists().catch((error: unknown) => setText("reason", String(error)));
-  }
-  refreshing = false;
-}
+const refresh = coalesced(showLists, (error) => setText("reason", String(error)));
 
 async function act(work: () => Promise<unknown>): Promise<void> {
   try {

@@ -33,3 +33,19 @@ export function button(label: string, action: () => void): HTMLButtonElement {
   made.addEventListener("click", action);
   return made;
 }
+
+/** One run of `work` at a time, and one more when it was asked for meanwhile. `failed` is told what went wrong. */
+export function coalesced(work: () => Promise<unknown>, failed: (error: unknown) => void): () => Promise<void> {
+  let running = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (running) return;
+    running = true;
+    while (again) {
+      again = false;
+      await work().catch(failed);
+    }
+    running = false;
+  };
+}

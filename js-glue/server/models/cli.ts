@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { DeviceCaps, Metric } from "../../core/model-statement.ts";
+import type { Metric } from "../../core/model-statement.ts";
+import { capsOf } from "./caps.ts";
 import { makeStatement, publishModel } from "./publish.ts";
 import { ModelKey } from "./signing.ts";
 
@@ -17,14 +18,6 @@ export const MODELS_USAGE = `usage: offline-ai-sync models key <file>       a ne
   --caps <list>          what a device needs: simd,memoryMB=512
   --slug, --version, --quant, --licence, --attribution <text>   instead of what the file says
 The credential of an administrator is read from the variable OAS_KEY.`;
-
-const capsOf = (list: string): DeviceCaps =>
-  Object.fromEntries(
-    list.split(",").map((one) => {
-      const [name = "", value] = one.split("=");
-      return [name, value === undefined ? true : Number(value)];
-    }),
-  );
 
 async function publish(args: readonly string[]): Promise<string> {
   const text = { type: "string" } as const;

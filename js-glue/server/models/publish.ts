@@ -34,8 +34,16 @@ export function describeFile(file: Uint8Array): {
   const kind = KINDS[view[at] ?? 255];
   if (!kind) throw failure("malformed", "the file names no kind of model");
   const meta = view.toString("utf8", FIXED_BYTES + headerBytes, FIXED_BYTES + headerBytes + metaBytes);
-  const about = (meta === "" ? {} : JSON.parse(meta)) as { readonly licence?: string; readonly attribution?: string };
-  return { slug, version, kind, ...about };
+  return { slug, version, kind, ...readMeta(meta) };
+}
+
+function readMeta(meta: string): { readonly licence?: string; readonly attribution?: string } {
+  if (meta === "") return {};
+  try {
+    return JSON.parse(meta) as ReturnType<typeof readMeta>;
+  } catch (error) {
+    throw failure("malformed", "what the file says of itself is no JSON", { cause: error });
+  }
 }
 
 export interface StatementParts {

@@ -2,11 +2,12 @@
 
 import { z } from "zod";
 import { failure } from "../../core/errors.ts";
-import { type DeviceCaps, fits, readStatement, STATEMENT_CHARS_MAX } from "../../core/model-statement.ts";
+import { fits, readStatement, STATEMENT_CHARS_MAX } from "../../core/model-statement.ts";
 import type { Identity } from "../auth.ts";
 import type { Server } from "../context.ts";
 import { sendRange } from "../http/range.ts";
 import { JSON_HEADERS, json, type Result, type Route, route } from "../http/route.ts";
+import { CAPS_PATTERN, capsOf } from "../models/caps.ts";
 import { etagOf, isPublished, known } from "../models/registry.ts";
 import { findModel, listModels, type ModelRow, readBlocks, readFilePart, STATES } from "../models/rows.ts";
 import type { Reads } from "../store/store.ts";
@@ -19,18 +20,9 @@ const IMMUTABLE = "private, max-age=31536000, immutable";
 const capsQuery = z
   .string()
   .max(1_000)
-  .regex(/^[A-Za-z][A-Za-z0-9]*(=\d+)?(,[A-Za-z][A-Za-z0-9]*(=\d+)?)*$/)
+  .regex(CAPS_PATTERN)
   .optional()
   .describe("what the device has: `simd,memoryMB=2048`");
-
-/** `simd,memoryMB=2048`: a flag, or a name and a number. */
-const capsOf = (text: string): DeviceCaps =>
-  Object.fromEntries(
-    text.split(",").map((one) => {
-      const [name = "", value] = one.split("=");
-      return [name, value === undefined ? true : Number(value)];
-    }),
-  );
 
 const modelShape = z.object({
   modelId: z.string(),
