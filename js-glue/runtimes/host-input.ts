@@ -147,7 +147,7 @@ export function answersOf(
         : undefined;
     const confidence = flattened ?? best.value;
     const least = plain ? (threshold?.a ?? 0) : view.threshold;
-    const predictions = top === 0 || top >= all.length ? all : all.sort((a, b) => b.value - a.value).slice(0, top);
+    const predictions = top === 0 ? all : all.sort((a, b) => b.value - a.value).slice(0, top);
     return { predictions, confidence, abstain: confidence < least };
   });
 }

@@ -19,14 +19,14 @@ void put_texts(wire::Writer& out, std::span<const std::string_view> texts) {
   for (const std::string_view text : texts) out.text(text);
 }
 
-// Best first; equal values keep the order of labels. Repeated selection, because callers ask for few.
+// Best first; equal values keep the order of labels. Repeated selection, because callers ask for few. 0 = all, by label.
 void put_top(const Answer& answer, std::uint32_t top, std::vector<float>& left, wire::Writer& out) {
   out.u8(answer.abstain ? 1 : 0);
   put_f32(out, answer.confidence);
   const auto all = static_cast<std::uint32_t>(answer.values.size());
   const std::uint32_t count = top == 0 || top > all ? all : top;
   out.varint(count);
-  if (count == all) {
+  if (top == 0) {
     for (std::uint32_t i = 0; i < all; ++i) {
       out.varint(i);
       put_f32(out, answer.values[i]);

@@ -45,6 +45,12 @@ describe("models beside an engine", () => {
       [false, true],
     );
     assert.equal(loaded.length, 2);
+    // However few labels there are: asked for the best, the best comes first.
+    const headline = await models.predict("content", "21 things you will not believe", { top: 5 });
+    assert.deepEqual(
+      headline.predictions.map(({ label }) => label),
+      ["clickbait", "news"],
+    );
     assert.ok((await models.scoreContent("Central bank raises rates")).score > 0);
     await assert.rejects(models.predict("nothing", "x"), { code: "not_found" });
     await models.models.close();
