@@ -63,7 +63,7 @@ export class Puller {
   follow(space: string): void {
     if (this.#spaces.has(space)) return;
     this.#spaces.add(space);
-    if (this.#leads) this.pull(space).catch(() => undefined);
+    if (this.#leads) this.#fetch(space);
     else this.#options.channel.post({ say: "pull", space });
   }
 
@@ -77,20 +77,24 @@ export class Puller {
   }
 
   #look(): void {
-    for (const space of this.#spaces)
-      this.pull(space).catch((error: unknown) => {
-        const known = asFailure(error, "internal");
-        // No member any more, or never: asking again at every poke would only repeat the answer.
-        if (known.code === "not_found") this.#spaces.delete(space);
-        this.#options.failed(known);
-      });
+    for (const space of this.#spaces) this.#fetch(space);
+  }
+
+  /** A pull nobody waits for: what goes wrong is told to the application. */
+  #fetch(space: string): void {
+    this.pull(space).catch((error: unknown) => {
+      const known = asFailure(error, "internal");
+      // No member any more, or never: asking again at every poke would only repeat the answer.
+      if (known.code === "not_found") this.#spaces.delete(space);
+      this.#options.failed(known);
+    });
   }
 
   /** Somebody else of this device wants news of the space. */
   wanted(space: string): void {
     if (!this.#leads) return;
     this.#spaces.add(space);
-    this.pull(space).catch(() => undefined);
+    this.#fetch(space);
   }
 
   /** Resolves when everything the server had at the time of the call is stored here. Rejects with `offline` and the like. */
@@ -236,7 +240,7 @@ export class Puller {
   async #listen(): Promise<void> {
     this.#look();
     while (!this.signal.aborted) {
-      await this.#stream().catch(() => undefined);
+      await this.#stream().catch(() => undefined); // it broke, or never began: it is tried again
       if (this.signal.aborted) return;
       const most = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#retries++);
       await this.#pause(most / 2 + Math.random() * (most / 2));
