@@ -108,10 +108,11 @@ export class Documents {
 
   async #start(): Promise<Running> {
     if (this.#closed) throw failure("closed", "the documents are closed");
-    const begun = (this.#running ??= this.#begin().catch((error: unknown) => {
+    this.#running ??= this.#begin().catch((error: unknown) => {
       this.#running = undefined; // offline without a cached core: the next call tries again
       throw error;
-    }));
+    });
+    const begun = this.#running;
     const running = await begun;
     if (!running.core.dead) return running;
     // A trap is fatal to the instance, never to data: everything is read from storage again.
