@@ -31,7 +31,8 @@ export class BlockWriter {
   }
 
   u8(value: number): this {
-    this.#buffer[this.#room(1)] = value;
+    const at = this.#room(1); // before `#buffer` is read: it may be another one now
+    this.#buffer[at] = value;
     return this;
   }
 
