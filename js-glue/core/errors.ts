@@ -12,6 +12,10 @@ export interface FailureOptions extends ErrorOptions {
 }
 
 export class OfflineSyncError extends Error {
+  /** Entries of the package that share no chunk have a copy of this class each; to `instanceof` they are one. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return (value as Partial<Error> | undefined)?.name === "OfflineSyncError";
+  }
   override readonly name = "OfflineSyncError";
   readonly path: string | undefined;
   readonly detail: number | undefined;
