@@ -267,7 +267,6 @@ async function runAll(
     else
       verdict = await runEvent(tx, subject, session.device, event, {
         handlers: options.handlers,
-        store: options.store,
         careful,
         now: options.now(),
         replacedHere,

@@ -124,7 +124,6 @@ async function queueInside(
     ? { kind: Kind.deferred, code: 0, message: "" }
     : await runEvent(tx, subject, event.device, runnable, {
         handlers: options.handlers,
-        store: options.store,
         careful: true,
         now,
         replacedHere: () => false,

@@ -108,7 +108,7 @@ async function lapsedOrders(
 
 async function runDeferred(
   tx: Writes,
-  { store, handlers, triesMax, log }: ReleaseOptions,
+  { handlers, triesMax, log }: ReleaseOptions,
   tenant: string,
   round: Round,
   deferred: DeferredEvent,
@@ -121,7 +121,6 @@ async function runDeferred(
   const event: Runnable = { ...row, json: row.payload, dedupeKey: deferred.dedupeKey, replaces: deferred.replaces };
   let verdict: Verdict = await runEvent(tx, subject, device.device, event, {
     handlers,
-    store,
     careful: true,
     now,
     replacedHere: () => false,

@@ -12,7 +12,7 @@ import { formatEventId, type Position } from "../core/events.ts";
 import type { Handlers, RunnableEvent, Subject } from "./handlers.ts";
 import { Reject, SyncEvent } from "./handlers.ts";
 import { Kind, VoidReason } from "./session.ts";
-import type { Store, Writes } from "./store/store.ts";
+import type { Writes } from "./store/store.ts";
 
 export interface Verdict {
   readonly kind: number;
@@ -36,7 +36,6 @@ const DUPLICATE: Verdict = { kind: Kind.duplicate, code: 0, message: "" };
 
 export interface RunOptions {
   readonly handlers: Handlers;
-  readonly store: Store;
   /** A savepoint around each handler. */
   readonly careful: boolean;
   readonly now: number;
@@ -52,7 +51,7 @@ export async function runEvent(
   event: Runnable,
   options: RunOptions,
 ): Promise<Verdict> {
-  const { handlers, store, careful, now } = options;
+  const { handlers, careful, now } = options;
   if (event.replaces && !(await takePlace(tx, subject, device, event.replaces, event.id, options))) return DUPLICATE;
   const handler = handlers.of(event.type);
   if (!handler && event.dedupeKey === "") return APPLIED;
@@ -69,7 +68,8 @@ export async function runEvent(
   try {
     return careful ? await tx.connection.savepoint(attempt) : await attempt();
   } catch (error) {
-    if (store.isTrouble(error)) throw error;
+    // What it is called says nothing: a handler may fail at another service, in any words. Where the database itself is in
+    // trouble, what follows is refused, too, by the driver.
     if (!careful) throw new NeedsCare();
     const verdict = verdictOf(error);
     if (verdict.kind === Kind.rejected) await afterRefusal(tx, subject, device, event, handlers);

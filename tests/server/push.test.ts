@@ -18,6 +18,7 @@ for (const kind of databaseKinds) {
   describe(`push on ${kind.name}`, { skip: kind.skip ?? false }, () => {
     let server: TestServer;
     let failures = 0;
+    let failed = new Error("try again later");
     before(async () => {
       server = await TestServer.start(kind, { triesMax: 3 });
       await server.execute("CREATE TABLE effect (tenant text, device text, n bigint)");
@@ -31,7 +32,7 @@ for (const kind of databaseKinds) {
       });
       server.sync.on("flaky", async (event, tx) => {
         await tx.run("INSERT INTO effect (tenant, device, n) VALUES ('flaky', $1, 1)", [event.deviceId]);
-        if (failures-- > 0) throw new Error("try again later");
+        if (failures-- > 0) throw failed;
       });
     });
     after(() => server.end());
@@ -165,6 +166,25 @@ for (const kind of databaseKinds) {
         );
       }
       assert.deepEqual((await client.pull({ stored, lateSeen: 2 })).late, []);
+    });
+
+    test("a handler's failure is its own, whatever it is called", async () => {
+      const refused = Object.assign(new Error("connect ECONNREFUSED: a service of the application"), {
+        code: "ECONNREFUSED",
+      });
+      for (const error of [new Error("SQLITE_CORRUPT: malformed, not open"), refused]) {
+        const client = await server.client();
+        failed = error;
+        failures = 2;
+        const one = segment(1n, 2, START, [{ type: "flaky", entity: "a" }, ...numbered(2, 1)]);
+        const { verdicts, mark } = (await client.sync({ items: [one] })).streams[0] ?? {};
+        assert.deepEqual(
+          verdicts?.map(({ seq, kind: verdict }) => [seq, verdict]),
+          [[1, Kind.deferred]],
+        );
+        assert.deepEqual(mark, one.after);
+        assert.deepEqual(await effects(client.deviceId), [2]);
+      }
     });
 
     test("a handler that never succeeds makes a dead letter after its tries", async () => {

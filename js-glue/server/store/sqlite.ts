@@ -242,9 +242,8 @@ export class SqliteDatabase implements Database {
   }
 
   isTrouble(error: unknown): boolean {
-    return /SQLITE_(IOERR|FULL|CORRUPT|NOTADB|CANTOPEN|READONLY|NOMEM)|disk I\/O error|database or disk is full|malformed|unable to open|readonly database|not open/.test(
-      messageOf(error),
-    );
+    const code = errcodeOf(error);
+    return code === undefined ? isClosed(error) : TROUBLE.has(code);
   }
 
   pressure(): { readonly waiting: number; readonly max: number } {
@@ -285,10 +284,28 @@ export class SqliteDatabase implements Database {
   }
 }
 
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? `${String((error as { code?: unknown }).code ?? "")} ${error.message}` : String(error);
+// SQLite's result codes (sqlite.org/rescode.html), without the extended part. Words would not do: what an application's
+// handler throws may contain any of them.
+const BUSY = 5;
+const TROUBLE: ReadonlySet<number> = new Set([
+  7, // NOMEM
+  8, // READONLY
+  10, // IOERR
+  11, // CORRUPT
+  13, // FULL
+  14, // CANTOPEN
+  26, // NOTADB
+]);
 
-const isBusy = (error: unknown): boolean => /database is locked|SQLITE_BUSY/.test(messageOf(error));
+function errcodeOf(error: unknown): number | undefined {
+  const { code, errcode } = error instanceof Error ? (error as { code?: unknown; errcode?: unknown }) : {};
+  return code === "ERR_SQLITE_ERROR" && typeof errcode === "number" ? errcode & 0xff : undefined;
+}
+
+const isClosed = (error: unknown): boolean =>
+  error instanceof Error && (error as { code?: unknown }).code === "ERR_INVALID_STATE";
+
+const isBusy = (error: unknown): boolean => errcodeOf(error) === BUSY;
 
 const COPIES_KEPT = 7;
 
