@@ -9,12 +9,13 @@ import type { OfflineSync, Receipt } from "../browser/client.ts";
 import { systemCrypto } from "../browser/contexts.ts";
 import { mintEpoch, systemRandom } from "../browser/platform.ts";
 import { formatDeviceId } from "../browser/registration.ts";
-import { fromBase64, toBase64, utf8 } from "../core/bytes.ts";
+import { fromBase64, utf8 } from "../core/bytes.ts";
 import { type DocumentsCore, type Edit, EMPTY_STATE, type Place, type View } from "../core/documents-core.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import type { DeadLetter } from "../core/pages.ts";
 import { Collection } from "./collection.ts";
 import { type DocumentChannel, type DocumentMessage, documentChannel, leadership } from "./contexts.ts";
+import { EditQueue } from "./edit-queue.ts";
 import {
   checkCollection,
   checkSpace,
@@ -23,12 +24,13 @@ import {
   documentName,
   entityOf,
   OWN_SPACE,
+  readEditName,
   SCHEMA_COLLECTION,
   splitKey,
 } from "./names.ts";
 import { Puller } from "./puller.ts";
 import { type EditAt, type Origin, Replicas } from "./replicas.ts";
-import { Shelf, type StoredEdit } from "./shelf.ts";
+import { type RefusedEdit, Shelf } from "./shelf.ts";
 import { type DocumentsWasm, loadDocuments } from "./wasm.ts";
 
 export interface DocumentsOptions extends DocumentsWasm {
@@ -48,13 +50,11 @@ export interface CollectionOptions {
 /** What an edit that changes nothing answers with: there is no event. */
 const NOTHING: Receipt = { id: "", durability: "strict", synced: Promise.resolve({ kind: "applied" }) };
 
-/** An event holds 40,000 bytes of JSON; the rest are names and quotes. */
-const DELTA_BYTES_MAX = 29_000;
-
 interface Running {
   readonly core: DocumentsCore;
   readonly replicas: Replicas;
   readonly shelf: Shelf;
+  readonly edits: EditQueue;
   readonly puller: Puller;
   readonly channel: DocumentChannel;
 }
@@ -132,7 +132,7 @@ export class Documents {
     const channel = documentChannel(database, (message) => this.#heard(message));
     const device = formatDeviceId(host.device);
     const { transport } = host;
-    const failed = (error: Error): void => this.#failed(error);
+    const failed = (error: unknown): void => this.#failed(error);
     const puller = new Puller({ transport, shelf, replicas, channel, device, failed });
     // A page that comes back from the cache has missed what the others said.
     globalThis.addEventListener?.(
@@ -150,7 +150,8 @@ export class Documents {
       leadership(database, puller.signal)
         .then(() => puller.lead())
         .catch(failed);
-    return { core, replicas, shelf, puller, channel };
+    const edits = new EditQueue({ engine: this.#engine, replicas, shelf, channel, failed });
+    return { core, replicas, shelf, edits, puller, channel };
   }
 
   #failed(error: unknown): void {
@@ -247,39 +248,11 @@ export class Documents {
     const edit = await running.replicas.edit(name, make, seed);
     if (!edit) return NOTHING;
     try {
-      return await this.#queue(running, name, edit);
+      return await running.edits.queue(name, edit);
     } catch (error) {
       running.replicas.drop(name, edit);
       throw error;
     }
-  }
-
-  async #queue({ replicas, shelf, channel }: Running, name: DocumentName, edit: StoredEdit): Promise<Receipt> {
-    if (edit.delta.length > DELTA_BYTES_MAX)
-      throw failure("event_too_large", `one edit of a document has at most ${DELTA_BYTES_MAX} bytes`);
-    const { collection, id } = splitKey(name.key);
-    const { space } = name;
-    const receipt = await this.#engine.parts.queue(
-      {
-        eventType: DOCUMENT_EVENT,
-        entity: entityOf(name),
-        eventData: { space, collection, id, delta: toBase64(edit.delta) },
-      },
-      [shelf.pendingRecord(name, edit)],
-    );
-    replicas.stored(name, edit);
-    channel.post({ say: "edit", space, key: name.key, delta: edit.delta });
-    receipt.synced.then(
-      ({ kind }) => {
-        if (kind === "applied" || kind === "duplicate") return;
-        // Rejected or passed over: it will never be part of the document. Its dead letter keeps it readable.
-        replicas.drop(name, edit);
-        channel.post({ say: "dropped", space, key: name.key, edit: { epoch: edit.epoch, n: edit.n } });
-        shelf.forget(name, edit).catch((error: unknown) => this.#failed(error));
-      },
-      () => undefined, // closed: the change order says it again
-    );
-    return receipt;
   }
 
   /** Stops pulling and listening; the engine stays open. */
@@ -296,13 +269,14 @@ function stop({ puller, channel }: Running): void {
 }
 
 /** The edits in dead letters, whoever drained the queue. */
-function refusedOf(letters: readonly DeadLetter[]): { readonly name: DocumentName; readonly delta: Uint8Array }[] {
+function refusedOf(letters: readonly DeadLetter[]): readonly RefusedEdit[] {
   return letters.flatMap(({ eventType, eventData }) => {
     if (eventType !== DOCUMENT_EVENT) return [];
-    const { space, collection, id, delta } = (eventData ?? {}) as { readonly [name: string]: unknown };
+    const { space, collection, id, delta, part } = (eventData ?? {}) as { readonly [name: string]: unknown };
     const bytes = typeof delta === "string" ? fromBase64(delta) : undefined;
     if (typeof space !== "string" || typeof collection !== "string" || typeof id !== "string" || !bytes) return [];
-    return [{ name: { space, key: `${collection}/${id}` }, delta: bytes }];
+    const edit = readEditName((part as { readonly edit?: unknown } | undefined)?.edit);
+    return [{ name: { space, key: `${collection}/${id}` }, edit, delta: bytes }];
   });
 }
 

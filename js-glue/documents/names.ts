@@ -70,13 +70,17 @@ export function collectionRange(space: string, collection: string, letter: "a" |
   return below(from);
 }
 
-/** One edit of this device that the server has not judged. */
-export function pendingKey({ space, key }: DocumentName, { epoch, n }: EditName): Uint8Array {
-  const dot = new DataView(new ArrayBuffer(16));
+/** One edit of this device that the server has not judged, in chunks numbered from 0. */
+export function pendingChunk({ space, key }: DocumentName, { epoch, n }: EditName, chunk: number): Uint8Array {
+  const dot = new DataView(new ArrayBuffer(18));
   dot.setBigUint64(0, epoch);
   dot.setBigUint64(8, BigInt(n));
-  return joinBytes(record("p", space, key), new Uint8Array(dot.buffer));
+  dot.setUint16(16, chunk);
+  // The first chunk is mostly the only one.
+  return joinBytes(record("p", space, key), new Uint8Array(dot.buffer, 0, chunk === 0 ? 16 : 18));
 }
+/** All chunks of one edit. */
+export const editRange = (name: DocumentName, edit: EditName): KeyRange => below(pendingChunk(name, edit, 0));
 
 export const pendingOfSpace = (space: string): KeyRange => below(record("p", space));
 
@@ -87,10 +91,15 @@ export const everyRecord = (letter: "a" | "p"): KeyRange => below(utf8(`d${lette
 export const cursorRange: KeyRange = below(utf8("dc"));
 export const spaceOfCursor = (key: Uint8Array): string => new TextDecoder().decode(key.subarray(2, -1));
 
+// Where the names of a state or pending record end: space, key.
+function endsOfNames(key: Uint8Array): readonly [number, number] {
+  const first = key.indexOf(0, 2);
+  return [first, key.indexOf(0, first + 1)];
+}
+
 /** The document a state or pending record belongs to. */
 export function nameOfRecord(key: Uint8Array): DocumentName | undefined {
-  const first = key.indexOf(0, 2);
-  const second = key.indexOf(0, first + 1);
+  const [first, second] = endsOfNames(key);
   if (first < 0 || second < 0) return undefined;
   const text = new TextDecoder();
   return { space: text.decode(key.subarray(2, first)), key: text.decode(key.subarray(first + 1, second)) };
@@ -98,6 +107,14 @@ export function nameOfRecord(key: Uint8Array): DocumentName | undefined {
 
 /** The name of the edit in a pending record's key. */
 export function editOfRecord(key: Uint8Array): EditName {
-  const dot = new DataView(key.buffer, key.byteOffset + key.length - 16, 16);
+  const dot = new DataView(key.buffer, key.byteOffset + endsOfNames(key)[1] + 1, 16);
   return { epoch: dot.getBigUint64(0), n: Number(dot.getBigUint64(8)) };
+}
+
+/** The edit as events name it. */
+export const writeEditName = ({ epoch, n }: EditName): string => `${epoch.toString(16)}.${n}`;
+
+export function readEditName(text: unknown): EditName | undefined {
+  const [, epoch, n] = (typeof text === "string" && /^([0-9a-f]{1,16})\.([0-9]{1,16})$/.exec(text)) || [];
+  return epoch !== undefined && n !== undefined ? { epoch: BigInt(`0x${epoch}`), n: Number(n) } : undefined;
 }

@@ -9,10 +9,11 @@ import {
   cursorRange,
   type DocumentName,
   editOfRecord,
+  editRange,
   entityOf,
   everyRecord,
   nameOfRecord,
-  pendingKey,
+  pendingChunk,
   pendingOfSpace,
   pendingRange,
   spaceOfCursor,
@@ -32,6 +33,13 @@ export interface StoredDocument {
   /** Empty = the server has said nothing yet. */
   readonly accepted: Uint8Array;
   readonly pending: readonly StoredEdit[];
+}
+
+/** An edit in a dead letter; `delta` is all of it unless it is named. */
+export interface RefusedEdit {
+  readonly name: DocumentName;
+  readonly edit: EditName | undefined;
+  readonly delta: Uint8Array;
 }
 
 /** What a pull writes, all or nothing. */
@@ -61,12 +69,21 @@ export class Shelf {
 
   async load(name: DocumentName): Promise<StoredDocument> {
     // In this order: an edit that is accepted meanwhile is found twice, which is harmless, and never not at all.
-    const pending = await this.#all(pendingRange(name));
+    const pending = await this.#pending(name);
     const chunks = await this.#all(stateRange(name));
-    return {
-      accepted: joinBytes(...chunks.map(({ value }) => value)),
-      pending: pending.map(({ key, value }) => ({ ...editOfRecord(key), delta: value })),
-    };
+    return { accepted: joinBytes(...chunks.map(({ value }) => value)), pending };
+  }
+
+  async #pending(name: DocumentName): Promise<readonly StoredEdit[]> {
+    const edits: StoredEdit[] = [];
+    for (const { key, value } of await this.#all(pendingRange(name))) {
+      const edit = editOfRecord(key);
+      const last = edits.at(-1);
+      if (last?.epoch === edit.epoch && last.n === edit.n)
+        edits.splice(-1, 1, { ...edit, delta: joinBytes(last.delta, value) });
+      else edits.push({ ...edit, delta: value });
+    }
+    return edits;
   }
 
   /** The keys of all documents of a collection that are stored here in any form. */
@@ -104,19 +121,22 @@ export class Shelf {
     return (await this.#store.scan(pendingOfSpace(space), 1)).length > 0;
   }
 
-  pendingRecord(name: DocumentName, edit: StoredEdit): StoredRecord {
-    return { key: pendingKey(name, edit), value: edit.delta };
+  pendingRecords(name: DocumentName, edit: StoredEdit): readonly StoredRecord[] {
+    return chunksOf(edit.delta).map((value, chunk) => ({ key: pendingChunk(name, edit, chunk), value }));
   }
 
   /** Edits that lie in dead letters are no longer part of their documents, whoever stored the letter. */
-  async forgetRefused(refused: readonly { readonly name: DocumentName; readonly delta: Uint8Array }[]): Promise<void> {
-    for (const { name, delta } of refused)
-      for (const { key, value } of await this.#all(pendingRange(name)))
-        if (sameBytes(value, delta)) await this.forget(name, editOfRecord(key));
+  async forgetRefused(refused: readonly RefusedEdit[]): Promise<void> {
+    for (const { name, edit, delta } of refused) {
+      if (edit) await this.forget(name, edit);
+      else
+        for (const pending of await this.#pending(name))
+          if (sameBytes(pending.delta, delta)) await this.forget(name, pending);
+    }
   }
 
   async forget(name: DocumentName, edit: EditName): Promise<void> {
-    await this.#store.commit({ level: "durable", expects: [], deletes: [only(pendingKey(name, edit))], puts: [] });
+    await this.#store.commit({ level: "durable", expects: [], deletes: [editRange(name, edit)], puts: [] });
   }
 
   /**
@@ -133,16 +153,15 @@ export class Shelf {
     const deletes: KeyRange[] = [];
     for (const { name, state } of states) {
       deletes.push(stateRange(name));
-      for (let chunk = 0; chunk * CHUNK_BYTES_MAX < state.length; chunk++)
-        puts.push({
-          key: stateChunk(name, chunk),
-          value: state.slice(chunk * CHUNK_BYTES_MAX, (chunk + 1) * CHUNK_BYTES_MAX),
-        });
+      puts.push(...chunksOf(state).map((value, chunk) => ({ key: stateChunk(name, chunk), value })));
     }
-    for (const { name, edit } of settled) deletes.push(only(pendingKey(name, edit)));
+    for (const { name, edit } of settled) deletes.push(editRange(name, edit));
     // Relaxed: the server has it all, and cursor and states are lost together or not at all.
     await this.#store.commit({ level: "durable", expects: [expect], deletes, puts });
   }
 }
 
-const only = (key: Uint8Array): KeyRange => ({ from: key, to: joinBytes(key, Uint8Array.of(0)) });
+const chunksOf = (bytes: Uint8Array): readonly Uint8Array[] =>
+  Array.from({ length: Math.ceil(bytes.length / CHUNK_BYTES_MAX) }, (_, chunk) =>
+    bytes.slice(chunk * CHUNK_BYTES_MAX, (chunk + 1) * CHUNK_BYTES_MAX),
+  );

@@ -76,6 +76,30 @@ describe("documents in Chromium", { skip }, () => {
     await Promise.all([page, other].map((one) => one.close()));
   });
 
+  test("a document of hundreds of kilobytes is one edit: through a dead tab, to the server and to the other device", async () => {
+    const name = `large${names++}`;
+    const large = (): Record<string, string> =>
+      Object.fromEntries(
+        Array.from({ length: 3_000 }, (_, i) => [`row ${i}`, `what stands in row ${i} of a large document`]),
+      );
+    let page = await device(0, name);
+    await setOffline(page, true);
+    await page.evaluate(async (rows) => {
+      await globals.carts.put("c", { title: "large", ...rows });
+      await globals.carts.update("c", (cart) => ({ ...cart, title: "large and edited" }));
+    }, large());
+    await page.close();
+    await setOffline(await browsers[0]!.context.newPage(), false);
+    page = await device(0, name);
+    assert.deepEqual((await stateOf(page)).value, { title: "large and edited", ...large() });
+    await settle(page);
+    const other = await device(1, name);
+    await settle(other);
+    assert.deepEqual((await stateOf(other)).value, { title: "large and edited", ...large() });
+    assert.deepEqual(await stateOf(other), await stateOf(page));
+    await Promise.all([page, other].map((one) => one.close()));
+  });
+
   test("two tabs of one device show each other's edits at once, offline too", async () => {
     const name = `tabs${names++}`;
     const one = await device(0, name);

@@ -7,7 +7,7 @@ import { DocumentsCore } from "../../js-glue/core/documents-core.ts";
 import { MemoryStore } from "../../js-glue/core/memory-store.ts";
 import type { KeyRange, StoredRecord } from "../../js-glue/core/ports.ts";
 import { type Change, type EditAt, Replicas } from "../../js-glue/documents/replicas.ts";
-import { Shelf } from "../../js-glue/documents/shelf.ts";
+import { Shelf, type StoredEdit } from "../../js-glue/documents/shelf.ts";
 
 const root = process.env["OAS_ROOT"] ?? process.cwd();
 const module = await WebAssembly.compile(await readFile(join(root, "dist/documents.wasm")));
@@ -49,8 +49,8 @@ class Context {
     if (stored) await this.save(edit);
     return edit;
   }
-  async save(edit: Parameters<Shelf["pendingRecord"]>[1]): Promise<void> {
-    await this.store.commit({ ...STRICT, puts: [this.shelf.pendingRecord(name, edit)] });
+  async save(edit: StoredEdit): Promise<void> {
+    await this.store.commit({ ...STRICT, puts: this.shelf.pendingRecords(name, edit) });
     this.replicas.stored(name, edit);
   }
   async value(): Promise<unknown> {
@@ -148,9 +148,25 @@ describe("replicas of one device", () => {
     const kept = await one.put({ a: 1, kept: 1 });
     const refused = await one.put({ a: 1, kept: 1, refused: 1 });
     assert.notDeepEqual(kept.delta, refused.delta);
-    await one.shelf.forgetRefused([{ name, delta: refused.delta }]);
+    await one.shelf.forgetRefused([{ name, edit: undefined, delta: refused.delta }]);
     assert.deepEqual(await two.value(), { a: 1, kept: 1 });
     assert.equal(await one.shelf.hasPending(SPACE), true);
+  });
+
+  test("an edit larger than a record is stored in chunks, read whole, and leaves whole", async () => {
+    const { told, one, two, store } = await world();
+    await one.pull(undefined, "1", [await told({ a: 1 })]);
+    await one.value();
+    const text = "large ".repeat(25_000);
+    const large = await one.put({ a: 1, text });
+    await one.put({ a: 2, text });
+    const stored = await store.scan({ from: Uint8Array.of(0x64, 0x70), to: Uint8Array.of(0x64, 0x71) }, 100);
+    assert.ok(stored.length > 3 && stored.every(({ value }) => value.length <= 48_000));
+    assert.deepEqual(await two.value(), { a: 2, text });
+    // Its dead letter holds the last part only, and names it.
+    await one.shelf.forgetRefused([{ name, edit: large, delta: Uint8Array.of(1) }]);
+    const fresh = new Context(store, await DocumentsCore.create(module), 3n);
+    assert.deepEqual(await fresh.value(), { a: 2 });
   });
 
   test("a refusal is not the end of the core", async () => {

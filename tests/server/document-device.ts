@@ -31,6 +31,21 @@ export interface ChangesPage {
 
 export const fromBase64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "base64"));
 
+/** Events in runs that fit into one segment each; at least one run. */
+function runs(events: readonly TestEvent[]): readonly (readonly TestEvent[])[] {
+  const all: TestEvent[][] = [[]];
+  let size = 0;
+  for (const event of events) {
+    size += event.json?.length ?? 0;
+    if (size > 40_000) {
+      all.push([]);
+      size = event.json?.length ?? 0;
+    }
+    all.at(-1)?.push(event);
+  }
+  return all;
+}
+
 /** One replica of one space. */
 export class Device {
   readonly client: TestClient;
@@ -75,6 +90,16 @@ export class Device {
     return { type: "oas:document", entity: `${this.space}/${key}`, json: JSON.stringify(eventData) };
   }
 
+  /** The same edit as events that hold so many bytes each. */
+  parts(key: string, delta: Uint8Array, size: number, edit = "a.1"): readonly TestEvent[] {
+    const of = Math.ceil(delta.length / size);
+    return Array.from({ length: of }, (_, i) => {
+      const event = this.event(key, delta.subarray(i * size, (i + 1) * size));
+      const eventData = { ...JSON.parse(String(event.json)), part: { edit, k: i + 1, of } };
+      return { ...event, json: JSON.stringify(eventData) };
+    });
+  }
+
   /** Queues the edit that makes the shown document this value; undefined deletes it. */
   put(key: string, value: unknown): TestEvent {
     const document = this.handle(key);
@@ -86,12 +111,17 @@ export class Device {
 
   /** Sends everything queued, and what stands in `extra`. */
   async push(extra: readonly TestEvent[] = []): Promise<Reply> {
-    const part = segment(1n, 2, this.#head, [...this.outbox.splice(0), ...extra]);
+    const items: ReturnType<typeof segment>[] = [];
+    let head = this.#head;
+    for (const events of runs([...this.outbox.splice(0), ...extra])) {
+      items.push(segment(1n, 2, head, events));
+      head = items.at(-1)?.after ?? head;
+    }
     const stored = [{ epoch: 1n, lane: 2, ...this.#head }];
-    const reply = await this.client.sync({ items: [part], stored });
+    const reply = await this.client.sync({ items, stored });
     const mark = reply.streams[0]?.mark;
-    assert.equal(mark?.seq, part.after.seq);
-    this.#head = part.after;
+    assert.equal(mark?.seq, head.seq);
+    this.#head = head;
     return reply;
   }
 

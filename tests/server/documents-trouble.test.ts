@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import type { DocumentsCore } from "../../js-glue/core/documents-core.ts";
 import { errorInfo } from "../../js-glue/core/error-codes.ts";
 import { databaseKinds } from "./databases.ts";
-import { Device, documentsCore } from "./document-device.ts";
+import { Device, documentsCore, fromBase64 } from "./document-device.ts";
 import type { Reply } from "./frames.ts";
 import { TestClient, TestServer } from "./harness.ts";
 
@@ -93,6 +93,51 @@ for (const kind of databaseKinds) {
       const late = await device("retry");
       await late.snapshot();
       for (const replica of [one, two]) assert.equal(replica.state("number/1"), late.state("number/1"));
+    });
+
+    test("an edit in parts is taken with the last one, or waits, or is refused as a whole", async () => {
+      const one = await device("parts");
+      const inParts = (value: unknown, edit: string) => {
+        const event = one.put("number/1", value);
+        one.outbox.length = 0;
+        return one.parts("number/1", fromBase64(JSON.parse(String(event.json)).delta), 20_000, edit);
+      };
+      const waiting = async (): Promise<number> => {
+        const rows = await server.sync.store.read(({ connection }) =>
+          connection.query("SELECT count(*) AS n FROM edit_part WHERE principal_id = 'parts'"),
+        );
+        return Number(rows[0]?.["n"]);
+      };
+      const text = Array.from({ length: 9_000 }, (_, i) => `word ${i}`).join(" ");
+      const parts = inParts({ n: 1, text }, "a.1");
+      assert.ok(parts.length > 3);
+      assert.deepEqual(codesOf(await one.push(parts.slice(0, -1))), []);
+      assert.equal(await one.pull(), 0);
+      assert.equal(await waiting(), parts.length - 1);
+      // A restored server hears the first parts twice.
+      assert.deepEqual(codesOf(await one.push([...parts.slice(0, 2), parts.at(-1)!])), []);
+      assert.equal(await waiting(), 0);
+      await one.pull();
+      assert.deepEqual([one.show("number/1"), one.pending("number/1")], [{ n: 1, text }, 0]);
+
+      const refused = inParts({ n: 13, text: `${text} and more`.repeat(2) }, "b.7");
+      assert.deepEqual(codesOf(await one.push(refused)), ["invalid_document"]);
+      await one.pull();
+      assert.deepEqual([one.show("number/1"), one.pending("number/1")], [{ n: 1, text }, 0]);
+      lucky = true;
+      const letters = (await (await one.client.json("GET", "/dead-letter")).json()) as { items: { id: string }[] };
+      const again = await one.client.json("POST", `/dead-letter/${letters.items[0]!.id}/retry`, {});
+      assert.equal(again.status, 201, await again.clone().text());
+      lucky = false;
+      await one.pull();
+      assert.equal((one.show("number/1") as { n: number }).n, 13);
+      assert.equal(await waiting(), 0);
+
+      const [first, , ...rest] = inParts({ n: 3, text: text.toUpperCase() }, "c.9");
+      assert.deepEqual(codesOf(await one.push([first!, ...rest])), ["malformed"]);
+      const late = await device("parts");
+      await late.snapshot();
+      assert.equal(one.state("number/1"), late.state("number/1"));
     });
 
     test("an erased member's own space is gone; what it wrote for others stays, and names nobody", async () => {

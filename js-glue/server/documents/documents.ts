@@ -25,10 +25,12 @@ import {
   nameOf,
   nameOfKey,
   OWN_SPACE,
+  type PartOfEdit,
   schemaKey,
   shownSpace,
   spaceIdOf,
 } from "./names.ts";
+import { forgetParts, joinParts, keepPart, type PartsAt } from "./parts.ts";
 import { cursorOf } from "./reads.ts";
 import { appendChange, findSpace, makeSpace, type Record, readRecord, type Space, writeRecord } from "./rows.ts";
 
@@ -45,7 +47,9 @@ export interface DocumentsOptions {
 interface Opened {
   readonly name: DocumentName;
   readonly space: Space;
+  /** A piece of the edit, as long as `part` is there. */
   readonly delta: Uint8Array;
+  readonly part: PartOfEdit | undefined;
 }
 
 interface Edit {
@@ -92,25 +96,36 @@ export class Documents {
 
   /** Handles `oas:document`: throws `Reject` for an edit that is refused for good. */
   async take(event: SyncEvent, tx: Tx): Promise<void> {
-    const { name, space, delta } = await this.#open(event, tx);
+    const opened = await this.#open(event, tx);
+    const { name, space, part } = opened;
+    const { principal } = event;
     if (space.role === "reader") throw new Reject("read_only", "readers of this space do not write");
-    const device = Uint8Array.from(Buffer.from(event.deviceId, "hex"));
-    const edit = { delta, principal: event.principal, device, serverNumbers: 0 };
-    if (await this.#accept(tx, space, name, edit)) this.#touch(event, space.id);
+    const device = deviceOf(event);
+    if (part && part.k < part.of) {
+      const piece = { principal, body: opened.delta, receivedAt: this.#options.now() };
+      return keepPart(tx, partsAt(event, opened, part), part, piece);
+    }
+    const delta = await whole(event, opened, tx);
+    if (await this.#accept(tx, space, name, { delta, principal, device, serverNumbers: 0 }))
+      this.#touch(event, space.id);
+    if (part) await forgetParts(tx, partsAt(event, opened, part));
   }
 
   /** After a refusal, in the same transaction: says that the edit's numbers are void. */
   async refused(event: SyncEvent, tx: Tx): Promise<void> {
     let opened: Opened;
+    let delta: Uint8Array;
     try {
       opened = await this.#open(event, tx);
+      const { part, space } = opened;
+      // A piece is nothing yet, and who may not write says nothing in the change order, either.
+      if ((part && part.k < part.of) || space.role === "reader") return;
+      delta = await whole(event, opened, tx);
     } catch (error) {
       if (error instanceof Reject) return; // nobody's space, or no edit: there is nothing to say
       throw error;
     }
-    const { name, space, delta } = opened;
-    // Who may not write says nothing in the change order, either.
-    if (space.role === "reader") return;
+    const { name, space } = opened;
     const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
     const voided = await this.merge.run((merge) => voidIn(merge, record.body, schema, delta));
     if (!voided) return;
@@ -122,10 +137,10 @@ export class Documents {
   async #open(event: SyncEvent, tx: Tx): Promise<Opened> {
     const parsed = documentEvent.safeParse(event.eventData);
     if (!parsed.success) throw new Reject("malformed", parsed.error.issues[0]?.message ?? "no edit of a document");
-    const { space: asked, collection, id, delta } = parsed.data;
+    const { space: asked, collection, id, delta, part } = parsed.data;
     const space = await this.#lock(tx, event, asked);
     if (!space) throw new Reject("not_a_member", "there is no such space");
-    return { name: nameOf(collection, id), space, delta: Buffer.from(delta, "base64") };
+    return { name: nameOf(collection, id), space, delta: Buffer.from(delta, "base64"), part };
   }
 
   /** The space, locked; a principal's own one is made at first use. */
@@ -307,6 +322,22 @@ export class Documents {
       .catch(() => undefined); // a hint; clients look by themselves, too
   }
 }
+
+const deviceOf = ({ deviceId }: SyncEvent): Uint8Array => Uint8Array.from(Buffer.from(deviceId, "hex"));
+
+const partsAt = (event: SyncEvent, { space, name }: Opened, { edit }: PartOfEdit): PartsAt => [
+  event.tenant,
+  deviceOf(event),
+  space.id,
+  name.key,
+  edit,
+];
+
+/** All of the edit whose last piece this is. Throws `Reject` when others are missing. */
+const whole = async (event: SyncEvent, opened: Opened, tx: Tx): Promise<Uint8Array> => {
+  const { part, delta } = opened;
+  return part ? joinParts(tx, partsAt(event, opened, part), part, delta) : delta;
+};
 
 // The server's own state must know the void dots, too: the same edit tried again then comes under others.
 function voidIn({ core, rules }: Merge, state: Uint8Array, schema: string, delta: Uint8Array) {

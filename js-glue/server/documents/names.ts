@@ -14,11 +14,26 @@ export const collectionName = z.string().regex(/^[A-Za-z0-9_$-]{1,64}$/, "is no 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what an id may not hold
 const documentId = z.string().regex(/^[^/\u0000-\u001f\u007f]{1,128}$/, "is no document id");
 
+/** Parts of one edit. */
+const PARTS_MAX = 40;
+
+/** Says that `delta` is one of several pieces of an edit, which its first dot names; all of one edit come from one device. */
+const partOfEdit = z
+  .object({
+    edit: z.string().regex(/^[0-9a-f]{1,16}\.[0-9]{1,16}$/, "is no name of an edit"),
+    k: z.number().int().min(1),
+    of: z.number().int().min(2).max(PARTS_MAX),
+  })
+  .refine(({ k, of }) => k <= of, "k is at most of");
+
+export type PartOfEdit = z.infer<typeof partOfEdit>;
+
 export const documentEvent = z.object({
   space: spaceName,
   collection: collectionName,
   id: documentId,
   delta: z.base64(),
+  part: partOfEdit.optional(),
 });
 
 export interface DocumentName {

@@ -11,6 +11,8 @@ import type { Store } from "./store.ts";
 /** Rows of one transaction. */
 const BATCH = 5_000;
 const TOMBSTONE_DAYS = 400;
+/** A refused edit can be tried again for so long. */
+const EDIT_PART_DAYS = 90;
 const DAY_MS = 86_400_000;
 
 export interface CleanupOptions {
@@ -35,6 +37,12 @@ function rules({ now, retentionDays }: CleanupOptions): readonly Rule[] {
     { table: "dedupe_key", key: "tenant_id, device_id, dedupe_key", where: "expires_at <= $1", params: [now] },
     { table: "device_token", key: "tenant_id, device_id, sha256", where: "expires_at <= $1", params: [now - DAY_MS] },
     { table: "offline_content_cache", key: "tenant_id, cache_id", where: "expires_at <= $1", params: [now - DAY_MS] },
+    {
+      table: "edit_part",
+      key: "tenant_id, device_id, space_id, doc_key, edit, part",
+      where: "received_at <= $1",
+      params: [now - EDIT_PART_DAYS * DAY_MS],
+    },
     // Longer than anybody stays offline; who comes back after that is somebody new.
     {
       table: "erased_subject",
