@@ -10,7 +10,7 @@ usage: npm run check -- [--tidy] [step...]
 
 Runs all steps, or the named ones, and reports every failure.
   --tidy  also clang-tidy over src/ (minutes)
-steps: biome clang-format layers types generated words wasm tidy
+steps: biome clang-format layers types generated words docs wasm tidy
 npm run format mends what biome and clang-format complain about.`;
 
 const cpp_files = () =>
@@ -60,6 +60,7 @@ const steps = {
         .map((name) => node(name, "--check")),
     ),
   words: () => node("check-words.mjs"),
+  docs: () => node("check-docs.mjs"),
   wasm: () =>
     existsSync(at("dist/core.mjs"))
       ? node("check-wasm.mjs")
