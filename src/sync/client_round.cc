@@ -1,5 +1,6 @@
 // One round of the session, from what is stored to the request: meta, journals, the plan, the push. Flow: client_session.cc.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/sim_points.h"
@@ -45,13 +46,14 @@ void ClientSession::on_meta(Clocks now, const std::vector<queue::Put>& records) 
 // Journal records are taken over by whoever drains: the conversion is deterministic, so it does not matter who.
 void ClientSession::on_journal(Clocks now, const std::vector<queue::Put>& records) {
   queue::Transaction transaction;
+  std::map<Epoch, queue::EpochTotals> counted;  // a transaction expects each record as it is before, so it is put once
   for (const queue::Put& record : records) {
     if (record.key.size() != 14) continue;
     std::uint64_t epoch = 0;
     for (std::size_t i = 2; i < 10; ++i) epoch = epoch << 8 | record.key[i];
     if (Epoch{epoch} == context_) continue;  // our own is taken over before the first number
-    Cached<queue::EpochTotals>& totals = remembered_.totals[{epoch}];
-    queue::EpochTotals after = totals.value;
+    const auto known = counted.find({epoch});
+    queue::EpochTotals after = known != counted.end() ? known->second : remembered_.totals[{epoch}].value;
     queue::Transaction one;
     const Result<void> taken = queue::take_over_journal(record.value, after, one);
     if (!taken) {
@@ -64,8 +66,10 @@ void ClientSession::on_journal(Clocks now, const std::vector<queue::Put>& record
     transaction.expect_present(record.key);
     transaction.erase(record.key);
     for (queue::Put& put : one.puts) transaction.puts.push_back(std::move(put));
-    if (taken) put_guarded(transaction, queue::epoch_key({epoch}), totals, after);
+    if (taken) counted[{epoch}] = after;
   }
+  for (const auto& [epoch, totals] : counted)
+    put_guarded(transaction, queue::epoch_key(epoch), remembered_.totals[epoch], totals);
   if (transaction.empty()) {
     begin_plan(now);
     return;

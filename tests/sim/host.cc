@@ -15,14 +15,17 @@ namespace {
 
 constexpr std::int64_t kSlowNetworkMs = 2'000;
 
-Bytes journal_record(std::int64_t wall, Epoch epoch, const std::string& text) {
+using Numbers = std::array<std::uint64_t, kLaneCount>;
+
+// `next`: the first number of each lane in this record.
+Bytes journal_record(std::int64_t wall, Epoch epoch, const Numbers& next, const std::string& text) {
   Bytes record;
   wire::Writer out(record);
   out.u8('J');
   out.u8(1);
   out.u64(static_cast<std::uint64_t>(wall));
   out.u64(epoch.value);
-  for (std::uint32_t lane = 0; lane < kLaneCount; ++lane) out.u64(1);
+  for (const std::uint64_t first : next) out.u64(first);
   std::uint32_t fnv = 0x811C9DC5U;
   for (const char c : text) fnv = (fnv ^ static_cast<std::uint8_t>(c)) * 0x01000193U;
   out.u32(fnv);
@@ -54,28 +57,33 @@ void World::boot(std::size_t index) {
   }
 }
 
-// Calls that came before the core was there: the page's JavaScript has stored and numbered them, and may die now.
+// Calls that came before the core was there: the page's JavaScript has stored and numbered them, in one transaction or
+// several, and may die now.
 void World::boot_with_journal(std::size_t index) {
   Context& context = *contexts_[index];
   Device& device = *devices_[context.device];
-  std::array<std::uint64_t, kLaneCount> next{1, 1, 1, 1, 1};
-  std::string text;
-  for (std::uint32_t i = 1 + prng_.below(6); i > 0; --i) {
-    Call call = make_call(context, device);
-    if (call.number == 0) ++ledger_.clicks_made;
-    call.strict = true;
-    text += call.text;
-    ++next[static_cast<std::size_t>(call.lane)];
-    promise(device, call);
+  Numbers next{1, 1, 1, 1, 1};
+  const std::uint32_t records = 1 + prng_.below(3);
+  for (std::uint32_t n = 0; n < records; ++n) {
+    const Numbers first = next;
+    std::string text;
+    for (std::uint32_t i = 1 + prng_.below(6); i > 0; --i) {
+      Call call = make_call(context, device);
+      if (call.number == 0) ++ledger_.clicks_made;
+      call.strict = true;
+      text += call.text;
+      ++next[static_cast<std::size_t>(call.lane)];
+      promise(device, call);
+    }
+    const engine::Persist write{
+        .tx = 0,
+        .durability = Durability::kStrict,
+        .expects = {},
+        .puts = {{queue::journal_key(context.epoch, n), journal_record(wall(device), context.epoch, first, text)}},
+        .deletes = {},
+        .guard = {}};
+    (void)device.disk.commit(write, true);
   }
-  const engine::Persist write{
-      .tx = 0,
-      .durability = Durability::kStrict,
-      .expects = {},
-      .puts = {{queue::journal_key(context.epoch, 0), journal_record(wall(device), context.epoch, text)}},
-      .deletes = {},
-      .guard = {}};
-  (void)device.disk.commit(write, true);
   if (prng_.chance(1, 3)) {
     kill(index);  // the journal is for whoever drains
     at(now_ + prng_.between(100, 5'000), [this, index, life = context.life] {
