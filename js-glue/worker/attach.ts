@@ -5,8 +5,10 @@
  * learns that it should try again.
  */
 
+import { databaseName } from "../browser/database.ts";
 import type { TokenSource } from "../browser/transport.ts";
 import { asFailure, failure } from "../core/errors.ts";
+import { captureRequests } from "./capture.ts";
 import { type DrainOptions, drain } from "./drain.ts";
 import { answer, coreUrl, dropStaleCaches, fillCaches, keptCore } from "./precache.ts";
 
@@ -21,6 +23,12 @@ export interface AttachOptions {
   readonly auth?: "cookie" | "token" | TokenSource | undefined;
   /** Files of the application to keep for the time without a network; fresh ones are used whenever there are any. */
   readonly precache?: readonly string[] | undefined;
+  /**
+   * Requests to these paths that change something (POST, PUT, PATCH, DELETE) and fail for want of a network become events of
+   * type `http.request` and are answered with 202; `sync.on("http.request", …)` at the server is to apply them. Requests of
+   * one path keep their order. A page must have called `open` once before.
+   */
+  readonly captureFetch?: RegExp | undefined;
   /** How often the browser may wake the worker by itself, in milliseconds or as `12h`; where it can at all. */
   readonly periodicSync?: { readonly minInterval: number | string } | undefined;
   /** How long one drain may take; browsers stop a worker that is busy for too long. Default: 20 s. */
@@ -38,6 +46,11 @@ export interface WorkerScope {
 
 interface SyncEvent extends ExtendableEvent {
   readonly tag: string;
+}
+
+/** Not in the library of types; absent outside Chromium. */
+interface SyncRegistration extends ServiceWorkerRegistration {
+  readonly sync?: { register(tag: string): Promise<void> };
 }
 
 interface PeriodicRegistration extends ServiceWorkerRegistration {
@@ -118,6 +131,16 @@ export function attach(scope: WorkerScope, options: AttachOptions): void {
       ),
     );
   });
+  if (options.captureFetch) {
+    const capture = captureRequests({
+      match: options.captureFetch,
+      apiUrl: url,
+      database: databaseName(name, subject),
+      origin: scope.location.origin,
+      stored: async () => (scope.registration as SyncRegistration | undefined)?.sync?.register(tag),
+    });
+    scope.addEventListener("fetch", capture as (event: FetchEvent) => void);
+  }
   if (kept.size > 0) {
     scope.addEventListener("fetch", (event: FetchEvent) => {
       if (event.request.method !== "GET") return;
@@ -127,7 +150,10 @@ export function attach(scope: WorkerScope, options: AttachOptions): void {
   }
 }
 
-/** The options in the address of a prebuilt worker's script: ?name=&url=[&subject=&auth=&precache=&budgetMs=&coreUrl=]. */
+/**
+ * The options in the address of a prebuilt worker's script: ?name=&url=[&subject=&auth=&precache=&captureFetch=&budgetMs=&
+ * coreUrl=]; captureFetch is the source of a regular expression.
+ */
 export function optionsFromQuery(href: string): AttachOptions | undefined {
   const query = new URL(href).searchParams;
   const name = query.get("name");
@@ -140,7 +166,17 @@ export function optionsFromQuery(href: string): AttachOptions | undefined {
     subject: query.get("subject") ?? "",
     auth: query.get("auth") === "token" ? "token" : "cookie",
     precache: query.getAll("precache"),
+    captureFetch: patternOf(query.get("captureFetch")),
     budgetMs: Number.isFinite(budgetMs) ? budgetMs : undefined,
     coreUrl: query.get("coreUrl") ?? undefined,
   };
+}
+
+function patternOf(source: string | null): RegExp | undefined {
+  if (source === null || source === "") return undefined;
+  try {
+    return new RegExp(source);
+  } catch (error) {
+    throw failure("invalid_argument", "captureFetch is no regular expression", { cause: error });
+  }
 }

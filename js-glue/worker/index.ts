@@ -6,6 +6,7 @@
 import { attach, optionsFromQuery, type WorkerScope } from "./attach.ts";
 
 export { type AttachOptions, attach, type DrainMessage, type WorkerScope } from "./attach.ts";
+export { type CapturedRequest, REQUEST_EVENT } from "./capture.ts";
 
 declare const self: WorkerScope | undefined;
 

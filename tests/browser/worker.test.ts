@@ -39,7 +39,7 @@ for (const type of ["classic", "module"] as const) {
     const open = (): Promise<void> =>
       page.evaluate(
         async ({ key, type }) => {
-          const url = type === "module" ? "/sw.js" : "/sw.classic.js";
+          const url = `${type === "module" ? "/sw.js" : "/sw.classic.js"}?captureFetch=^/forms/`;
           const worker = { url, type, shareToken: true };
           globals.engine = globals.lib.open({
             name: "w",
@@ -70,7 +70,7 @@ for (const type of ["classic", "module"] as const) {
       );
 
     const arrived = async (): Promise<number[]> => {
-      const events = await site.history(device);
+      const events = (await site.history(device)).filter(({ eventType }) => eventType === "n");
       assert.equal(new Set(events.map(({ id }) => id)).size, events.length);
       return events.map(({ eventData }) => (eventData as { n: number }).n).sort((a, b) => a - b);
     };
@@ -136,6 +136,48 @@ for (const type of ["classic", "module"] as const) {
         return (await arrived()).length === 100;
       }, "everything has arrived");
       assert.deepEqual(await arrived(), numbers(100));
+    });
+
+    test("a request that finds no network is an event, and reaches the server once", async () => {
+      await page.reload();
+      await page.waitForFunction(
+        () => (globalThis as { ready?: boolean }).ready && navigator.serviceWorker.controller !== null,
+      );
+      const post = (path: string, body: string | number[]): Promise<{ status: number; queued: string | null }> =>
+        page.evaluate(
+          async ({ path, body }) => {
+            const bytes = typeof body === "string" ? body : new Uint8Array(body);
+            const headers = { "content-type": "text/x-test", authorization: "never stored" };
+            const response = await fetch(path, { method: "POST", body: bytes, headers });
+            return { status: response.status, queued: response.headers.get("oas-queued") };
+          },
+          { path, body },
+        );
+      const captured = async (): Promise<unknown[]> => {
+        const events = await site.history(device);
+        return events.filter(({ eventType }) => eventType === "http.request").map(({ eventData }) => eventData);
+      };
+      assert.equal((await post("/forms/contact", "online")).status, 404); // the network answers for itself
+      await browser.context.setOffline(true);
+      const first = await post("/forms/contact?from=page", "grüße");
+      assert.deepEqual([first.status, first.queued === null], [202, false]);
+      assert.equal((await post("/forms/contact", [0xff, 0x00])).status, 202);
+      await assert.rejects(post("/elsewhere", "is not asked for"));
+      await assert.rejects(post("/forms/large", "x".repeat(30_000)));
+      site.weather = "down";
+      await browser.context.setOffline(false);
+      await cdp.send("ServiceWorker.stopAllWorkers");
+      site.weather = "clear";
+      await until(async () => {
+        await syncEvent();
+        return (await captured()).length === 2;
+      }, "both have arrived");
+      assert.deepEqual(await captured(), [
+        { method: "POST", url: "/forms/contact?from=page", contentType: "text/x-test", body: "grüße" },
+        { method: "POST", url: "/forms/contact", contentType: "text/x-test", bodyBase64: "/wA=" },
+      ]);
+      assert.equal((await site.history(device)).find(({ id }) => id === first.queued)?.eventType, "http.request");
+      await open();
     });
 
     // The two builds differ only in how they are loaded; one of them is killed, which takes a stale lease each time.
