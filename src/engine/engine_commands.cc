@@ -180,6 +180,8 @@ void Engine::Impl::retry_letter(const Command& command, const Put& record) {
     return;
   }
   if (!OAS_MUTANT(kRetryWithoutReplaces)) event->replaces = *id;
+  // Another context may have made it, by a clock that is ahead of ours: what replaces it comes after it.
+  outbox->observe(event->hlc);
   Bytes canonical;
   wire::Writer writer(canonical);
   wire::write_event(writer, *event);
