@@ -3,6 +3,7 @@
 import { fromHex, sameBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
 import type { ApiKeys, Caller, Identity } from "./auth.ts";
+import type { CursorNotes } from "./documents/cursor-notes.ts";
 import type { Documents } from "./documents/documents.ts";
 import type { Handlers } from "./handlers.ts";
 import { HttpProblem } from "./http/problem.ts";
@@ -29,6 +30,7 @@ export interface Server {
   readonly apiKeys: ApiKeys;
   readonly handlers: Handlers;
   readonly documents: Documents;
+  readonly cursors: CursorNotes;
   readonly models: ModelRegistry;
   readonly openSession: OpenSession;
   readonly checkJson: (json: Uint8Array) => void;

@@ -23,6 +23,7 @@ import type { Server } from "./context.ts";
 import { ServerCore } from "./core.ts";
 import type { CollectionOptions } from "./documents/collections.ts";
 import { MergeCore } from "./documents/core.ts";
+import { CursorNotes } from "./documents/cursor-notes.ts";
 import { Documents } from "./documents/documents.ts";
 import { DOCUMENT_EVENT } from "./documents/names.ts";
 import { type Handler, Handlers, type Subject } from "./handlers.ts";
@@ -154,6 +155,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     refused: (event, tx) => documents.refused(event, tx),
     prepare: (subject, events, tx) => documents.prepare(subject, events, tx),
   });
+  const cursors = new CursorNotes(store, now, log);
   const releases = new Releases({
     store,
     handlers,
@@ -191,8 +193,9 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     retentionDays: options.retentionDays ?? 0,
     backupFolder: options.backupFolder,
     jobs: () => runErasures(store, now),
-    fold: (tenant, dryRun) =>
-      foldDocuments({
+    fold: async (tenant, dryRun) => {
+      await cursors.idle();
+      return foldDocuments({
         store,
         documents,
         now,
@@ -200,7 +203,8 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
         replicaMs: (options.replicaDays ?? 14) * DAY_MS,
         tenant,
         dryRun,
-      }),
+      });
+    },
   });
   metrics.readFrom(() => store.read(({ connection }) => storedFigures(connection, now())));
   const server: Server = {
@@ -215,6 +219,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     syncIntervalMs: options.syncIntervalMs ?? 30_000,
     handlers,
     documents,
+    cursors,
     models: new ModelRegistry(store, now, options.models),
     openSession: core.open,
     checkJson: (json) => core.checkJson(json),
@@ -288,6 +293,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
       await bus.close();
       await releases.close();
       await maintenance.close();
+      await cursors.idle();
       await insight.flush().catch((error: unknown) => log.warn(errorFields(error), "statistics were not written"));
       await store.close();
     },

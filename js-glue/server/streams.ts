@@ -37,6 +37,8 @@ export class Streams {
   readonly #now: () => number;
   readonly #beat: NodeJS.Timeout;
   #bus: Bus | undefined;
+  /** Topics to be told at the end of this turn of the event loop. */
+  readonly #due = new Set<string>();
   #count = 0;
   #slice = 0;
   #sent = 0;
@@ -113,9 +115,16 @@ export class Streams {
 
   /** Something of the subject's changed: its streams here are told, and the other processes. After the commit only. */
   notify(tenant: string, principal: string): void {
-    const topic = topicOf(tenant, principal);
-    this.#deliver(topic, "local");
-    this.#bus?.publish([topic]);
+    // A push may say so as events and again as documents; for the streams both are one.
+    if (this.#due.size === 0) setImmediate(() => this.#tell());
+    this.#due.add(topicOf(tenant, principal));
+  }
+
+  #tell(): void {
+    const topics = [...this.#due];
+    this.#due.clear();
+    for (const topic of topics) this.#deliver(topic, "local");
+    this.#bus?.publish(topics);
   }
 
   /** From the bus. A process hears its own messages, too; a second poke is harmless. */

@@ -25,6 +25,7 @@ import {
   nameOf,
   nameOfKey,
   OWN_SPACE,
+  ownerOf,
   schemaKey,
   shownSpace,
   spaceIdOf,
@@ -294,6 +295,11 @@ export class Documents {
 
   poke(tenant: string, spaceId: string): void {
     const { store, notify } = this.#options;
+    const owner = ownerOf(spaceId);
+    if (owner !== undefined) {
+      notify(tenant, owner); // nobody else is a member there
+      return;
+    }
     store
       .read(({ connection }) =>
         connection.query(

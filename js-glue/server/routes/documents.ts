@@ -2,18 +2,10 @@
 
 import { z } from "zod";
 import type { Identity } from "../auth.ts";
-import { formatDeviceId, ownDevice, type Server } from "../context.ts";
+import { formatDeviceId, type Server } from "../context.ts";
 import { formatCursor } from "../documents/cursor.ts";
 import { collectionName, nameOfKey, spaceName } from "../documents/names.ts";
-import {
-  type ChangesPage,
-  changesAfter,
-  cursorOf,
-  putCursor,
-  recordPage,
-  schemaOf,
-  seenSpace,
-} from "../documents/reads.ts";
+import { type ChangesPage, changesAfter, recordPage, schemaOf, seenSpace } from "../documents/reads.ts";
 import { rulesDigest, type Space } from "../documents/rows.ts";
 import { JSON_HEADERS, json, type Route, route } from "../http/route.ts";
 import type { Row, Tx } from "../store/database.ts";
@@ -21,8 +13,6 @@ import { bytes, int, optionalText, text, word } from "../store/rows.ts";
 
 const WAIT_MS_MAX = 25_000;
 const PAGE_MAX = 500;
-/** A replica that has nothing new to say is written down this often, so that it counts as alive. */
-const CURSOR_BEAT_MS = 3_600_000;
 
 const limit = z.coerce.number().int().min(1).max(PAGE_MAX).default(PAGE_MAX);
 const after = z
@@ -63,19 +53,6 @@ async function awaitChanges(
     if (again.page.changes.length > 0) return again;
     await poked;
   }
-}
-
-/** The cursor says what the replica has stored. A device that is not the caller's, or not known yet, is passed over. */
-async function noteCursor(server: Server, identity: Identity, id: string, space: Space, seq: number): Promise<void> {
-  const now = server.now();
-  const found = await server.store.read(async (reads) => {
-    const device = await ownDevice(reads, identity, id).catch(() => undefined);
-    return device && { device: device.device, before: await cursorOf(reads.connection, space, device.device) };
-  });
-  if (!found) return;
-  const { device, before } = found;
-  if (before?.seq === seq && now - before.seenAt < CURSOR_BEAT_MS) return;
-  await server.store.write(({ connection }) => putCursor(connection, space, device, seq, now));
 }
 
 /** What the record shows by today's schema of its collection, which may have changed after the record did. */
@@ -120,7 +97,7 @@ export const documentRoutes = (server: Server): readonly Route[] => [
     async ({ identity, query }) => {
       const { space, page } = await awaitChanges(server, identity, query);
       if (query.device !== undefined && space.head > 0)
-        await noteCursor(server, identity, query.device, space, page.stored);
+        await server.cursors.note({ identity, device: query.device, space, seq: page.stored });
       return json(200, {
         space: query.space,
         cursor: page.cursor,
