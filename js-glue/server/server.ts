@@ -51,7 +51,7 @@ import { type Registration, registerDevice, registration } from "./routes/device
 import { type QueuedEventBody, queuedEvent, queueOne } from "./routes/events.ts";
 import { allRoutes } from "./routes/table.ts";
 import { storedFigures } from "./store/figures.ts";
-import { openStore } from "./store/sql-store.ts";
+import { type OpenStoreOptions, openStore } from "./store/sql-store.ts";
 import type { Store } from "./store/store.ts";
 import { Streams } from "./streams.ts";
 
@@ -68,6 +68,8 @@ export interface SyncServerOptions {
   readonly models?: ModelTrust;
   /** Events a minute and subject; 0 = no limit. Default 600,000. */
   readonly rateEventsPerMinute?: number;
+  /** Whether and how far the schema is brought up to date at the start. Default: as far as this build knows. */
+  readonly schema?: OpenStoreOptions["schema"];
   /** PostgreSQL's row level security as a second fence; see `OpenStoreOptions`. */
   readonly rowSecurity?: boolean;
   /** False = never turn requests away under load. Default true. */
@@ -138,6 +140,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   const store = await openStore(options.db, {
     onCommit: (seconds) => metrics.commit(seconds),
     ...(options.rowSecurity === undefined ? {} : { rowSecurity: options.rowSecurity }),
+    ...(options.schema === undefined ? {} : { schema: options.schema }),
     now,
     restored: options.restored ?? false,
     ...(options.connectionsMax === undefined ? {} : { connectionsMax: options.connectionsMax }),
