@@ -13,6 +13,7 @@ import { formatEventId, LANES, type Position } from "../core/events.ts";
 import { VERDICT_KINDS } from "../core/verdicts.ts";
 import type { Caller } from "./auth.ts";
 import { checkOwner } from "./context.ts";
+import { DOCUMENT_EVENT } from "./documents/names.ts";
 import type { Handlers, Subject } from "./handlers.ts";
 import type { Logger } from "./log.ts";
 import type { Insight } from "./operations/insight.ts";
@@ -130,6 +131,10 @@ function count(
     recovered: planned.filter(({ recovered }) => recovered).length,
   });
   insight.events(tenant, planned);
+  for (const kind of Object.values(Kind)) {
+    const edits = done.verdicts.filter((verdict, i) => verdict.kind === kind && planned[i]?.type === DOCUMENT_EVENT);
+    if (edits.length > 0) metrics.documentEdits(VERDICT_KINDS[kind] ?? "", edits.length);
+  }
 }
 
 // A request is as urgent as its most urgent stream. One that only asks is let in with the urgent ones: it costs little, and

@@ -152,6 +152,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     merge,
     now,
     notify: (tenant, principal) => streams.notify(tenant, principal),
+    metrics,
   });
   handlers.own(DOCUMENT_EVENT, {
     handle: (event, tx) => documents.take(event, tx),

@@ -142,6 +142,7 @@ async function run(
     params: check(route.params, params, "path"),
     query: check(route.query, queryAt < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(queryAt))), "query"),
     body: route.body === "json" ? check(route.json, body, "body") : body,
+    bytes: bytes instanceof Uint8Array ? bytes : undefined,
     headers: request.headers,
     log,
   };

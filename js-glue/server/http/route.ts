@@ -24,6 +24,8 @@ export interface Context<Params = unknown, Query = unknown, Body = unknown> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
+  /** The body as it came; undefined when an application's own parser has read it, or there is none. */
+  readonly bytes: Uint8Array | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly log: Logger;
 }

@@ -95,7 +95,11 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       },
     },
     async ({ identity, query }) => {
-      const { space, page } = await awaitChanges(server, identity, query);
+      const { space, page } = await awaitChanges(server, identity, query).catch((error: unknown) => {
+        if ((error as { code?: unknown }).code === "cursor_expired") server.metrics.documentPull("expired");
+        throw error;
+      });
+      server.metrics.documentPull(page.changes.length > 0 ? "changes" : "nothing", page.changes.length);
       if (query.device !== undefined && space.head > 0)
         await server.cursors.note({ identity, device: query.device, space, seq: page.stored });
       return json(200, {
@@ -132,6 +136,7 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       server.store.read(async ({ connection }) => {
         const space = await seenSpace(connection, identity.tenant, identity.principal, query.space);
         const rows = await recordPage(connection, space, query);
+        if (query.after === "") server.metrics.documentPull("snapshot");
         const last = rows.at(-1);
         const more = last && (await recordPage(connection, space, { after: text(last, "doc_key"), limit: 1 }));
         return json(200, {
