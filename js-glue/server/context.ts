@@ -14,6 +14,7 @@ import type { Insight } from "./operations/insight.ts";
 import type { Load } from "./operations/load.ts";
 import type { Maintenance } from "./operations/maintenance.ts";
 import type { Metrics } from "./operations/metrics.ts";
+import type { RecentDevices } from "./recent-devices.ts";
 import type { OpenSession } from "./session.ts";
 import type { DeviceRecord, Reads, Store } from "./store/store.ts";
 import type { Streams } from "./streams.ts";
@@ -29,6 +30,7 @@ export interface Server {
   readonly syncIntervalMs: number;
   readonly apiKeys: ApiKeys;
   readonly handlers: Handlers;
+  readonly recent: RecentDevices;
   readonly documents: Documents;
   readonly cursors: CursorNotes;
   readonly models: ModelRegistry;

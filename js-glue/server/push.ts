@@ -22,6 +22,7 @@ import type { Metrics } from "./operations/metrics.ts";
 import { streamFigures } from "./operations/reply-figures.ts";
 import { step } from "./operations/trace.ts";
 import { quickPush } from "./quick-push.ts";
+import type { RecentDevices } from "./recent-devices.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
 import type {
   Incarnation,
@@ -41,6 +42,7 @@ export interface SyncOptions {
   readonly store: Store;
   readonly openSession: OpenSession;
   readonly handlers: Handlers;
+  readonly recent: RecentDevices;
   readonly now: () => number;
   /** Everything committed before this time is covered by a backup. */
   readonly horizon: () => number;
@@ -131,10 +133,9 @@ function count(
     recovered: planned.filter(({ recovered }) => recovered).length,
   });
   insight.events(tenant, planned);
-  for (const kind of Object.values(Kind)) {
-    const edits = done.verdicts.filter((verdict, i) => verdict.kind === kind && planned[i]?.type === DOCUMENT_EVENT);
-    if (edits.length > 0) metrics.documentEdits(VERDICT_KINDS[kind] ?? "", edits.length);
-  }
+  done.verdicts.forEach(({ kind }, i) => {
+    if (planned[i]?.type === DOCUMENT_EVENT) metrics.documentEdit(VERDICT_KINDS[kind] ?? "");
+  });
 }
 
 // A request is as urgent as its most urgent stream. One that only asks is let in with the urgent ones: it costs little, and

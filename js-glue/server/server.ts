@@ -46,6 +46,7 @@ import { Load } from "./operations/load.ts";
 import { Maintenance } from "./operations/maintenance.ts";
 import { Metrics } from "./operations/metrics.ts";
 import type { Queued } from "./queue-event.ts";
+import { RecentDevices } from "./recent-devices.ts";
 import { Releases } from "./releases.ts";
 import { type Registration, registerDevice, registration } from "./routes/device.ts";
 import { type QueuedEventBody, queuedEvent, queueOne } from "./routes/events.ts";
@@ -222,6 +223,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     apiKeys: keys,
     syncIntervalMs: options.syncIntervalMs ?? 30_000,
     handlers,
+    recent: new RecentDevices(),
     documents,
     cursors,
     models: new ModelRegistry(store, now, options.models),

@@ -187,8 +187,8 @@ export class Metrics {
   cache(result: "hit" | "miss" | "expired" | "not_modified" | "stored"): void {
     this.#cache.inc({ result });
   }
-  documentEdits(verdict: string, count: number): void {
-    this.#edits.inc({ verdict }, count);
+  documentEdit(verdict: string): void {
+    this.#edits.inc({ verdict });
   }
   documentPull(result: "changes" | "nothing" | "snapshot" | "expired", changes = 0): void {
     this.#pulls.inc({ result });
