@@ -17,6 +17,8 @@ const TIMEOUT_MS = 30_000;
 const PAGE_MAX = 500;
 const RETRY_MS_MIN = 1_000;
 const RETRY_MS_MAX = 30_000;
+/** What a server may ask for; it spreads its devices over as long as their number needs. */
+const ASKED_MS_MAX = 600_000;
 /** A stream says something every 20 s; longer silence is a dead connection. */
 const SILENCE_MS_MAX = 50_000;
 const LINE_CHARS_MAX = 100_000;
@@ -46,6 +48,8 @@ export class Puller {
   readonly #running = new Map<string, { again: boolean; done: Promise<void> }>();
   #leads = false;
   #retries = 0;
+  /** When the server wants us back after a loss. Each device has another moment, and each heartbeat says it anew. */
+  #askedMs = 0;
 
   constructor(options: PullerOptions) {
     this.#options = options;
@@ -242,8 +246,11 @@ export class Puller {
     while (!this.signal.aborted) {
       await this.#stream().catch(() => undefined); // it broke, or never began: it is tried again
       if (this.signal.aborted) return;
+      // Full jitter above what was asked for: devices that failed together do not come back together.
       const most = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#retries++);
-      await this.#pause(most / 2 + Math.random() * (most / 2));
+      const asked = this.#askedMs;
+      this.#askedMs = 0;
+      await this.#pause(asked + Math.random() * most);
       if (globalThis.navigator?.onLine === false) continue;
       this.#look();
     }
@@ -276,6 +283,7 @@ export class Puller {
         Number.POSITIVE_INFINITY,
         stop.signal,
       );
+      if (!response.ok) this.#askedMs = boundedMs(1_000 * Number(response.headers.get("retry-after") ?? 0));
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
       if (!response.ok || !reader) return;
       let line = "";
@@ -288,6 +296,10 @@ export class Puller {
         const lines = (line + value).split("\n");
         line = lines.pop() ?? "";
         if (line.length > LINE_CHARS_MAX) return;
+        for (const one of lines) {
+          const asked = /^retry: ?(\d{1,9})\s*$/.exec(one)?.[1];
+          if (asked !== undefined) this.#askedMs = boundedMs(Number(asked));
+        }
         if (lines.some((one) => one.trim() === "event: poke")) this.#look();
         if (lines.some((one) => one.trim() === "event: bye")) return;
       }
@@ -303,6 +315,8 @@ export class Puller {
   }
 }
 
+/** A proxy may say a date instead of seconds; then we decide by ourselves. */
+const boundedMs = (ms: number): number => (ms > 0 ? Math.min(ms, ASKED_MS_MAX) : 0);
 const foreign = (): Error => failure("foreign_reply", "the answer is not one of ours");
 
 function bytesOf(text: unknown): Uint8Array {

@@ -3,6 +3,7 @@
 import { fromHex, sameBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
 import type { ApiKeys, Caller, Identity } from "./auth.ts";
+import type { CursorNotes } from "./documents/cursor-notes.ts";
 import type { Documents } from "./documents/documents.ts";
 import type { Handlers } from "./handlers.ts";
 import { HttpProblem } from "./http/problem.ts";
@@ -13,6 +14,7 @@ import type { Insight } from "./operations/insight.ts";
 import type { Load } from "./operations/load.ts";
 import type { Maintenance } from "./operations/maintenance.ts";
 import type { Metrics } from "./operations/metrics.ts";
+import type { RecentDevices } from "./recent-devices.ts";
 import type { OpenSession } from "./session.ts";
 import type { DeviceRecord, Reads, Store } from "./store/store.ts";
 import type { Streams } from "./streams.ts";
@@ -28,7 +30,9 @@ export interface Server {
   readonly syncIntervalMs: number;
   readonly apiKeys: ApiKeys;
   readonly handlers: Handlers;
+  readonly recent: RecentDevices;
   readonly documents: Documents;
+  readonly cursors: CursorNotes;
   readonly models: ModelRegistry;
   readonly openSession: OpenSession;
   readonly checkJson: (json: Uint8Array) => void;

@@ -93,6 +93,7 @@ class Writer {
 class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #names: { readonly bytes: Uint8Array; readonly text: string }[] = [];
   #at = 0;
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -124,7 +125,16 @@ class Reader {
     return this.raw(this.u32());
   }
   text(): string {
-    return decoder.decode(this.bytes());
+    return decode(this.bytes());
+  }
+  /** As `text`, for what mostly repeats: one that is the same as the last in its slot costs no decoding. */
+  name(slot: number): string {
+    const bytes = this.bytes();
+    const last = this.#names[slot];
+    if (last && same(last.bytes, bytes)) return last.text;
+    const text = decode(bytes);
+    this.#names[slot] = { bytes, text };
+    return text;
   }
   stream(): StreamRef {
     return { epoch: this.u64(), lane: this.u8() };
@@ -143,6 +153,14 @@ class Reader {
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const decode = (bytes: Uint8Array): string => (bytes.length === 0 ? "" : decoder.decode(bytes));
+
+// Names are short: a loop costs less than a call.
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
 
 function writeRows(out: Writer, rows: SessionRows): void {
   out.u64(rows.incarnation.mintedAt).u64(rows.incarnation.random);
@@ -174,9 +192,9 @@ function readPlanned(from: Reader): PlannedEvent {
     id: from.id(),
     hash: from.u64(),
     hlc: from.u64(),
-    type: from.text(),
-    module: from.text(),
-    entity: from.text(),
+    type: from.name(0),
+    module: from.name(1),
+    entity: from.name(2),
     entityHash: from.u32(),
     dedupeKey: from.text(),
     replaces: from.u8() ? from.id() : undefined,

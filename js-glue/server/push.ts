@@ -13,6 +13,7 @@ import { formatEventId, LANES, type Position } from "../core/events.ts";
 import { VERDICT_KINDS } from "../core/verdicts.ts";
 import type { Caller } from "./auth.ts";
 import { checkOwner } from "./context.ts";
+import { DOCUMENT_EVENT } from "./documents/names.ts";
 import type { Handlers, Subject } from "./handlers.ts";
 import type { Logger } from "./log.ts";
 import type { Insight } from "./operations/insight.ts";
@@ -21,6 +22,7 @@ import type { Metrics } from "./operations/metrics.ts";
 import { streamFigures } from "./operations/reply-figures.ts";
 import { step } from "./operations/trace.ts";
 import { quickPush } from "./quick-push.ts";
+import type { RecentDevices } from "./recent-devices.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
 import type {
   Incarnation,
@@ -40,6 +42,7 @@ export interface SyncOptions {
   readonly store: Store;
   readonly openSession: OpenSession;
   readonly handlers: Handlers;
+  readonly recent: RecentDevices;
   readonly now: () => number;
   /** Everything committed before this time is covered by a backup. */
   readonly horizon: () => number;
@@ -130,6 +133,9 @@ function count(
     recovered: planned.filter(({ recovered }) => recovered).length,
   });
   insight.events(tenant, planned);
+  done.verdicts.forEach(({ kind }, i) => {
+    if (planned[i]?.type === DOCUMENT_EVENT) metrics.documentEdit(VERDICT_KINDS[kind] ?? "");
+  });
 }
 
 // A request is as urgent as its most urgent stream. One that only asks is let in with the urgent ones: it costs little, and

@@ -23,6 +23,7 @@ import type { Server } from "./context.ts";
 import { ServerCore } from "./core.ts";
 import type { CollectionOptions } from "./documents/collections.ts";
 import { MergeCore } from "./documents/core.ts";
+import { CursorNotes } from "./documents/cursor-notes.ts";
 import { Documents } from "./documents/documents.ts";
 import { DOCUMENT_EVENT } from "./documents/names.ts";
 import { type Handler, Handlers, type Subject } from "./handlers.ts";
@@ -45,12 +46,13 @@ import { Load } from "./operations/load.ts";
 import { Maintenance } from "./operations/maintenance.ts";
 import { Metrics } from "./operations/metrics.ts";
 import type { Queued } from "./queue-event.ts";
+import { RecentDevices } from "./recent-devices.ts";
 import { Releases } from "./releases.ts";
 import { type Registration, registerDevice, registration } from "./routes/device.ts";
 import { type QueuedEventBody, queuedEvent, queueOne } from "./routes/events.ts";
 import { allRoutes } from "./routes/table.ts";
 import { storedFigures } from "./store/figures.ts";
-import { openStore } from "./store/sql-store.ts";
+import { type OpenStoreOptions, openStore } from "./store/sql-store.ts";
 import type { Store } from "./store/store.ts";
 import { Streams } from "./streams.ts";
 
@@ -67,6 +69,8 @@ export interface SyncServerOptions {
   readonly models?: ModelTrust;
   /** Events a minute and subject; 0 = no limit. Default 600,000. */
   readonly rateEventsPerMinute?: number;
+  /** Whether and how far the schema is brought up to date at the start. Default: as far as this build knows. */
+  readonly schema?: OpenStoreOptions["schema"];
   /** PostgreSQL's row level security as a second fence; see `OpenStoreOptions`. */
   readonly rowSecurity?: boolean;
   /** False = never turn requests away under load. Default true. */
@@ -137,6 +141,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   const store = await openStore(options.db, {
     onCommit: (seconds) => metrics.commit(seconds),
     ...(options.rowSecurity === undefined ? {} : { rowSecurity: options.rowSecurity }),
+    ...(options.schema === undefined ? {} : { schema: options.schema }),
     now,
     restored: options.restored ?? false,
     ...(options.connectionsMax === undefined ? {} : { connectionsMax: options.connectionsMax }),
@@ -148,12 +153,14 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     merge,
     now,
     notify: (tenant, principal) => streams.notify(tenant, principal),
+    metrics,
   });
   handlers.own(DOCUMENT_EVENT, {
     handle: (event, tx) => documents.take(event, tx),
     refused: (event, tx) => documents.refused(event, tx),
     prepare: (subject, events, tx) => documents.prepare(subject, events, tx),
   });
+  const cursors = new CursorNotes(store, now, log);
   const releases = new Releases({
     store,
     handlers,
@@ -191,8 +198,9 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     retentionDays: options.retentionDays ?? 0,
     backupFolder: options.backupFolder,
     jobs: () => runErasures(store, now),
-    fold: (tenant, dryRun) =>
-      foldDocuments({
+    fold: async (tenant, dryRun) => {
+      await cursors.idle();
+      return foldDocuments({
         store,
         documents,
         now,
@@ -200,7 +208,8 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
         replicaMs: (options.replicaDays ?? 14) * DAY_MS,
         tenant,
         dryRun,
-      }),
+      });
+    },
   });
   metrics.readFrom(() => store.read(({ connection }) => storedFigures(connection, now())));
   const server: Server = {
@@ -214,7 +223,9 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     apiKeys: keys,
     syncIntervalMs: options.syncIntervalMs ?? 30_000,
     handlers,
+    recent: new RecentDevices(),
     documents,
+    cursors,
     models: new ModelRegistry(store, now, options.models),
     openSession: core.open,
     checkJson: (json) => core.checkJson(json),
@@ -288,6 +299,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
       await bus.close();
       await releases.close();
       await maintenance.close();
+      await cursors.idle();
       await insight.flush().catch((error: unknown) => log.warn(errorFields(error), "statistics were not written"));
       await store.close();
     },

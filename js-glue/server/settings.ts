@@ -45,6 +45,8 @@ const schema = z
     OFFLINE_AI_CONNECTIONS_MAX: whole(10, 10_000),
     /** PostgreSQL's row level security: on, off, or as it is. */
     OFFLINE_AI_ROW_SECURITY: onOff,
+    /** off = the schema is left as it is, and may be one migration behind. */
+    OFFLINE_AI_MIGRATE: onOff,
     /** File of the private key that signs models and their manifest; `offline-ai-sync models key` makes one. */
     OFFLINE_AI_MODEL_KEY_FILE: text,
     /** Public keys, separated by commas: statements must be signed by one of them. */
@@ -97,6 +99,7 @@ export function serverOptions(settings: Settings): Partial<StandaloneOptions> {
       ...(publishers === undefined ? {} : { publishers: publishers.split(",").map((key) => key.trim()) }),
     },
     connectionsMax: settings.OFFLINE_AI_CONNECTIONS_MAX,
+    ...(settings.OFFLINE_AI_MIGRATE ? { schema: { apply: settings.OFFLINE_AI_MIGRATE === "on" } } : {}),
     ...(settings.OFFLINE_AI_ROW_SECURITY ? { rowSecurity: settings.OFFLINE_AI_ROW_SECURITY === "on" } : {}),
     ...(jwks === undefined
       ? {}

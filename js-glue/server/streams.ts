@@ -6,6 +6,7 @@
 import type { ServerResponse } from "node:http";
 import { type Bus, topicOf } from "./bus/bus.ts";
 import { HttpProblem } from "./http/problem.ts";
+import { Arrivals, returnSpreadMs } from "./operations/arrivals.ts";
 import type { Metrics } from "./operations/metrics.ts";
 
 const BEAT_MS = 20_000;
@@ -14,8 +15,11 @@ const SLICES = 40;
 const UNDRAINED_MS = 30_000;
 const STREAMS_PER_SUBJECT_MAX = 50;
 const RETRY_MS = 1_000;
-const RETRY_SPREAD_MS = 5_000;
+/** Streams that were lost together come back at no more than this rate. */
 const RETURNS_PER_SECOND = 300;
+/** Streams opened a second, and at once after a silence; whoever comes beyond them is told when to come back. */
+const OPENED_PER_SECOND = 500;
+const OPENED_AT_ONCE = 2_000;
 
 interface Stream {
   readonly response: ServerResponse;
@@ -36,7 +40,10 @@ export class Streams {
   readonly #metrics: Metrics;
   readonly #now: () => number;
   readonly #beat: NodeJS.Timeout;
+  readonly #arrivals = new Arrivals(OPENED_PER_SECOND, OPENED_AT_ONCE);
   #bus: Bus | undefined;
+  /** Topics to be told at the end of this turn of the event loop. */
+  readonly #due = new Set<string>();
   #count = 0;
   #slice = 0;
   #sent = 0;
@@ -57,13 +64,18 @@ export class Streams {
     return this.#count;
   }
 
-  /** Throws `rate_limited` when the subject has fifty already. The headers go out at once. */
+  /** Throws `rate_limited` when the subject has fifty already, `overloaded` in a crowd. The headers go out at once. */
   open(tenant: string, principal: string, expiresAt: number | undefined): (response: ServerResponse) => void {
     const topic = topicOf(tenant, principal);
     if ((this.#byTopic.get(topic)?.size ?? 0) >= STREAMS_PER_SUBJECT_MAX)
       throw new HttpProblem("rate_limited", `a subject has at most ${STREAMS_PER_SUBJECT_MAX} streams`, {
         retryAfterMs: 60_000,
       });
+    const wait = this.#arrivals.admit(performance.now());
+    if (wait > 0) {
+      this.#metrics.shed("stream");
+      throw new HttpProblem("overloaded", "many streams are being opened", { retryAfterMs: Math.ceil(wait) });
+    }
     return (response) => {
       const stream: Stream = {
         response,
@@ -113,9 +125,16 @@ export class Streams {
 
   /** Something of the subject's changed: its streams here are told, and the other processes. After the commit only. */
   notify(tenant: string, principal: string): void {
-    const topic = topicOf(tenant, principal);
-    this.#deliver(topic, "local");
-    this.#bus?.publish([topic]);
+    // A push may say so as events and again as documents; for the streams both are one.
+    if (this.#due.size === 0) setImmediate(() => this.#tell());
+    this.#due.add(topicOf(tenant, principal));
+  }
+
+  #tell(): void {
+    const topics = [...this.#due];
+    this.#due.clear();
+    for (const topic of topics) this.#deliver(topic, "local");
+    this.#bus?.publish(topics);
   }
 
   /** From the bus. A process hears its own messages, too; a second poke is harmless. */
@@ -131,10 +150,9 @@ export class Streams {
     for (const parked of this.#parked.values()) for (const wake of [...parked]) wake();
   }
 
-  // When to come back after a loss: so spread that all of them together are three hundred a second. Each heartbeat says it
-  // anew, because a server that dies cannot.
+  // When to come back after a loss, spread over all. Each heartbeat says it anew, because a server that dies cannot.
   #retry(): string {
-    const spread = Math.max(RETRY_SPREAD_MS, (this.#count / RETURNS_PER_SECOND) * 1_000);
+    const spread = returnSpreadMs(this.#count, RETURNS_PER_SECOND);
     return `retry: ${RETRY_MS + Math.round(Math.random() * spread)}\n\n`;
   }
 

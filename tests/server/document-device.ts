@@ -102,11 +102,14 @@ export class Device {
 
   /** Queues the edit that makes the shown document this value; undefined deletes it. */
   put(key: string, value: unknown): TestEvent {
+    return this.putText(key, value === undefined ? undefined : JSON.stringify(value));
+  }
+
+  /** As `put`, of JSON text. */
+  putText(key: string, json: string | undefined): TestEvent {
     const document = this.handle(key);
     this.core.view(document, this.rules, true);
-    return this.#edit(key, (place) =>
-      this.core.put(document, this.rules, place, value === undefined ? undefined : JSON.stringify(value)),
-    );
+    return this.#edit(key, (place) => this.core.put(document, this.rules, place, json));
   }
 
   /** Sends everything queued, and what stands in `extra`. */
@@ -173,8 +176,12 @@ export class Device {
     this.cursor = cursor;
   }
 
+  showText(key: string): string | undefined {
+    return this.core.view(this.handle(key), this.rules, false).json;
+  }
+
   show(key: string): unknown {
-    const { json } = this.core.view(this.handle(key), this.rules, false);
+    const json = this.showText(key);
     return json === undefined ? undefined : JSON.parse(json);
   }
 

@@ -274,6 +274,82 @@ for (const kind of databaseKinds) {
       assert.equal(overview.conflicts.byClass["manual"], 1);
     });
 
+    test("a conflict is settled with the caller's digits, and an edit's own come back as they were", async () => {
+      const large = ["9007199254740993", "9007199254740995", "12345678901234567"];
+      for (const choice of ["server", "local", "value"] as const) {
+        const space = `digits-${choice}`;
+        const ann = await device("ann-digits", space);
+        const bob = await device("bob-digits", space);
+        await shared(space, ann, { "bob-digits": "writer" });
+        ann.put("$schema/plan", { "/n": "manual" });
+        ann.put("plan/1", { n: 0 });
+        await ann.push();
+        for (const one of [ann, bob]) {
+          one.rules = core.rules(JSON.stringify({ "/n": "manual" }));
+          await one.pull();
+        }
+        for (const [i, one] of [ann, bob].entries()) one.putText("plan/1", `{"n":${large[i]}}`);
+        await ann.push();
+        await bob.push();
+        const list = (await (await bob.get(`/conflicts/${bob.client.deviceId}`)).json()) as {
+          items: { conflictId: string; space: string }[];
+        };
+        const conflictId = list.items.find((item) => item.space === space)?.conflictId;
+        const value = choice === "value" ? `,"value":${large[2]}` : "";
+        const answer = await fetch(`${bob.client.url}/conflicts/resolve`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${bob.client.key}`, "content-type": "application/json" },
+          body: `{"space":"${space}","conflictId":"${conflictId}","choice":"${choice}"${value}}`,
+        });
+        assert.equal(answer.status, 200, await answer.clone().text());
+        await ann.pull();
+        const chosen = { server: large[0], local: large[1], value: large[2] }[choice];
+        assert.equal(ann.showText("plan/1"), `{"n":${chosen}}`);
+      }
+    });
+
+    test("edits, pulls, conflicts and cursors are seen by operators", async () => {
+      const figures = async (): Promise<Map<string, number>> => {
+        const lines = (await server.sync.metrics.text())
+          .split("\n")
+          .filter((line) => /^oas_(document|conflicts)/.test(line));
+        return new Map(lines.map((line) => [line.split(" ")[0] ?? "", Number(line.split(" ")[1])]));
+      };
+      const before = await figures();
+      const ann = await device("ann-seen", "seen");
+      const bob = await device("bob-seen", "seen");
+      await shared("seen", ann, { "bob-seen": "writer" });
+      ann.put("$schema/plan", { "/state": "manual" });
+      ann.put("plan/1", { state: "draft" });
+      await ann.push();
+      for (const one of [ann, bob]) {
+        one.rules = core.rules(JSON.stringify({ "/state": "manual" }));
+        await one.pull();
+      }
+      ann.put("plan/1", { state: "open" });
+      bob.put("plan/1", { state: "closed" });
+      ann.put("account/1", { balance: 13 });
+      await ann.push();
+      await bob.push();
+      assert.equal(await bob.pull(), 3);
+      assert.equal(await bob.pull(), 0);
+      await new Device(ann.client, "seen", core).snapshot();
+      const after = await figures();
+      const grown = (name: string): number => (after.get(name) ?? 0) - (before.get(name) ?? 0);
+      assert.equal(grown('oas_document_edits_total{verdict="applied"}'), 4);
+      assert.equal(grown('oas_document_edits_total{verdict="rejected"}'), 1);
+      assert.equal(grown('oas_conflicts_total{class="manual"}'), 1);
+      assert.equal(grown('oas_document_pulls_total{result="changes"}'), 3);
+      assert.equal(grown('oas_document_pulls_total{result="nothing"}'), 1);
+      assert.equal(grown('oas_document_pulls_total{result="snapshot"}'), 1);
+      assert.equal(grown("oas_document_changes_sent_total"), 7);
+
+      const status = (await (await bob.get(`/device/${bob.client.deviceId}/status`)).json()) as { spaces: object[] };
+      const [{ seenAt, ...cursor }] = status.spaces as [{ seenAt: number }];
+      assert.deepEqual(cursor, { space: "seen", stored: 5, head: 5, behind: 0 });
+      assert.equal(seenAt, server.clock.now);
+    });
+
     test("a fold leaves every replica with the same bytes, and old cursors start again", async () => {
       const one = await device("ann-10");
       const two = await device("ann-10");

@@ -9,13 +9,13 @@
 
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cpuOf, percentile, rssOf } from "./cost.ts";
 import { type Mark, readReply, request, START, segment } from "./frames.ts";
 import { post, type Served, serve } from "./served.ts";
+import { StreamClient } from "./stream-client.ts";
 
 const [mode = "floor", deviceCount = "10000", rate = "1000", secondsText = "60"] = process.argv.slice(2);
 const devices = Number(deviceCount);
@@ -36,47 +36,10 @@ class Device {
   readonly key: string;
   mark: Mark = START;
   acked = 0;
-  retryMs = 1_000;
-  connected = false;
-  #stream: IncomingMessage | undefined;
+  readonly stream: StreamClient;
   constructor(deviceKey: string) {
     this.key = deviceKey;
-  }
-  /** Opens the event stream; `lost` is called when it ends. */
-  connect(lost: () => void): Promise<boolean> {
-    return new Promise((resolve) => {
-      const ask = httpRequest(
-        {
-          hostname,
-          port,
-          path: "/api/offline-ai/sync/stream",
-          headers: { authorization: `Bearer ${this.key}` },
-          agent: streams,
-        },
-        (response) => {
-          if (response.statusCode !== 200) {
-            response.resume();
-            resolve(false);
-            return;
-          }
-          this.#stream = response;
-          this.connected = true;
-          response.on("data", (chunk: Buffer) => {
-            const retry = /retry: (\d+)/.exec(chunk.toString())?.[1];
-            if (retry) this.retryMs = Number(retry);
-            pokes++;
-          });
-          response.on("error", () => undefined); // close follows
-          response.on("close", () => {
-            this.connected = false;
-            lost();
-          });
-          resolve(true);
-        },
-      );
-      ask.on("error", () => resolve(false));
-      ask.end();
-    });
+    this.stream = new StreamClient(server.url, deviceKey);
   }
   /** Pushes the next events until they are acknowledged; gives up after a while. */
   async push(): Promise<number> {
@@ -104,13 +67,8 @@ class Device {
     }
     throw new Error("a push was never acknowledged");
   }
-  close(): void {
-    this.#stream?.destroy();
-  }
 }
 
-const streams = new Agent({ keepAlive: false, maxSockets: Number.POSITIVE_INFINITY });
-let pokes = 0;
 let refused = 0;
 
 // Every two hundred devices are one principal's (at most fifty streams each would be a person's); keys come from the API.
@@ -132,7 +90,8 @@ async function connectAll(): Promise<void> {
   for (let at = 0; at < all.length; at += 250)
     await Promise.all(
       all.slice(at, at + 250).map(async (device) => {
-        while (!(await device.connect(() => onLost(device)))) await sleep(200);
+        const lost = (): void => onLost(device);
+        while (!(await device.stream.connect({ lost }))) await sleep(device.stream.retryAfterMs || 200);
       }),
     );
 }
@@ -140,7 +99,7 @@ let onLost = (_: Device): void => undefined;
 
 const idle = rssOf(server.pid);
 await connectAll();
-const connected = all.filter((device) => device.connected).length;
+const connected = all.filter(({ stream }) => stream.connected).length;
 const rssConnected = rssOf(server.pid);
 say(`${connected} devices are connected`);
 
@@ -172,7 +131,7 @@ async function floor(): Promise<object> {
     shareOfOneCore: Math.round(((cpuOf(server.pid) - cpu) / 1e6 / took) * 1_000) / 1_000,
     rssPeakMB: Math.round(Math.max(peak, rssOf(server.pid)) / 1e6),
     kBPerDevice: Math.round(((rssConnected - idle) / connected / 1_024) * 10) / 10,
-    pokes,
+    pokes: all.reduce((sum, { stream }) => sum + stream.pokes, 0),
   };
 }
 
@@ -185,14 +144,15 @@ async function herd(): Promise<object> {
   onLost = (device) => {
     pending.push(
       (async () => {
-        let wait = device.retryMs;
-        // As a client does: exponential with full jitter above the server's own time.
+        const { stream } = device;
+        let wait = stream.retryMs;
+        // As a client does: full jitter above the time that the server asks for.
         for (let tries = 0; ; tries++) {
           await sleep(wait);
           const second = Math.floor((performance.now() - killedAt) / 1_000);
           perSecondSeen[second]! += 1;
-          if (await device.connect(() => undefined)) break;
-          wait = device.retryMs * Math.random() + Math.random() * Math.min(30_000, 4_000 * 2 ** tries);
+          if (await stream.connect({})) break;
+          wait = stream.retryAfterMs + Math.random() * Math.min(30_000, 4_000 * 2 ** tries);
         }
         await device.push();
         back.add(device);
@@ -224,7 +184,7 @@ async function herd(): Promise<object> {
 const figures = mode === "floor" ? await floor() : await herd();
 const acked = all.reduce((sum, device) => sum + device.acked, 0);
 onLost = () => undefined;
-for (const device of all) device.close();
+for (const { stream } of all) stream.close();
 await server.stop();
 const { openStore } = await import("../../js-glue/server/store/sql-store.ts");
 const store = await openStore(`sqlite:${join(folder, "data.sqlite")}`, { now: Date.now, onIdleError: () => undefined });

@@ -58,28 +58,32 @@ export interface Answer {
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
 
 /** Rejects when the connection fails. */
-export function post(url: string, key: string, path: string, body: Uint8Array, type: string): Promise<Answer> {
+export const post = (url: string, key: string, path: string, body: Uint8Array, type: string): Promise<Answer> =>
+  ask(`${url}/api/offline-ai${path}`, key, "POST", body, { "content-type": type });
+
+/** As `post`, with any method and the whole address. */
+export function ask(
+  url: string,
+  key: string,
+  method: string,
+  body: Uint8Array | undefined,
+  headers: Readonly<Record<string, string>>,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest(
-      `${url}/api/offline-ai${path}`,
-      {
-        method: "POST",
-        agent,
-        headers: { authorization: `Bearer ${key}`, "content-type": type, "content-length": body.length },
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("error", reject);
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            body: Buffer.concat(chunks),
-            retryAfterMs: Number(response.headers["retry-after"] ?? 0) * 1_000,
-          }),
-        );
-      },
-    );
+    const length = body ? { "content-length": body.length } : {};
+    const all = { authorization: `Bearer ${key}`, ...headers, ...length };
+    const request = httpRequest(url, { method, agent, headers: all }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          body: Buffer.concat(chunks),
+          retryAfterMs: Number(response.headers["retry-after"] ?? 0) * 1_000,
+        }),
+      );
+    });
     request.on("error", reject);
     request.end(body);
   });

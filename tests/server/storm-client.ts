@@ -18,12 +18,14 @@ const clock: Clock = {
 };
 
 class HttpTransport implements Transport {
-  readonly #url: string;
+  readonly #url: () => string;
   readonly #key: string;
   requests = 0;
+  /** Answers other than 200. */
+  refused = 0;
   /** Requests that were sent and got no answer: whether they took effect is what this is about. */
   interrupted = 0;
-  constructor(url: string, key: string) {
+  constructor(url: () => string, key: string) {
     this.#url = url;
     this.#key = key;
   }
@@ -38,7 +40,7 @@ class HttpTransport implements Transport {
     }
   }
   async #send({ pull, body, timeoutMs, signal }: TransportRequest): Promise<TransportReply> {
-    const response = await fetch(`${this.#url}/api/offline-ai/sync/${pull ? "pull" : "push"}`, {
+    const response = await fetch(`${this.#url()}/api/offline-ai/sync/${pull ? "pull" : "push"}`, {
       method: "POST",
       body: Buffer.from(body),
       headers: {
@@ -49,6 +51,7 @@ class HttpTransport implements Transport {
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
     const bytes = new Uint8Array(await response.arrayBuffer());
+    if (response.status !== 200) this.refused++;
     return { status: response.status, retryAfterMs: 0, body: bytes };
   }
   renew(): Promise<boolean> {
@@ -67,8 +70,9 @@ export class StormClient {
   #failed = 0;
   status: EngineStatus | undefined;
 
-  constructor(url: string, key: string, create: CreateCore) {
-    this.transport = new HttpTransport(url, key);
+  /** `url` may be a function where several servers share the work. */
+  constructor(url: string | (() => string), key: string, create: CreateCore) {
+    this.transport = new HttpTransport(typeof url === "string" ? () => url : url, key);
     const ports = {
       create,
       store: new MemoryStore(),

@@ -10,6 +10,7 @@ const server = await startStandalone({
   freshKey: key === "",
   restored: restored !== "",
   log: createLogger("error", 2),
+  ...(process.env["OAS_STORM_SCHEMA"] ? { schema: JSON.parse(process.env["OAS_STORM_SCHEMA"]) as object } : {}),
   ...(process.env["OAS_STORM_REDIS"] ? { redis: process.env["OAS_STORM_REDIS"] } : {}),
 });
 await server.sync.store.write(async (tx) => {

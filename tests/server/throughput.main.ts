@@ -1,9 +1,10 @@
 /**
  * CPU per event of the whole way (HTTP, checks, order, exactly once, fsync) beside a plain COPY of the same rows and beside
- * single-row inserts by pgbench, on one PostgreSQL. Arguments: events. Prints one JSON line.
+ * single-row inserts by pgbench, on one PostgreSQL, and beside PouchDB's server, which takes the same events as documents by
+ * `_bulk_docs` into LevelDB. Arguments: events, the folder of PouchDB's packages. Prints one JSON line.
  */
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,9 +13,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
+import { openStore } from "../../js-glue/server/store/sql-store.ts";
 import { cpuOf, cpuOfTree, percentile } from "./cost.ts";
 import { type Mark, readReply, request, START, segment, type TestEvent } from "./frames.ts";
-import { post, serve } from "./served.ts";
+import { ask, post, serve } from "./served.ts";
 
 const events = Number(process.argv[2] ?? 20_000);
 const url = process.env["OAS_TEST_POSTGRES"] ?? "";
@@ -22,6 +24,8 @@ const postmaster = readFileSync(join(process.env["OAS_TEST_POSTGRES_DATA"] ?? ""
   "\n",
 )[0]!;
 const CONNECTIONS = 8;
+/** PouchDB's server takes several times as long for an event; so many say enough. */
+const POUCH_EVENTS_MAX = 40_000;
 const BATCH = 100;
 const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
@@ -64,8 +68,8 @@ function framesOf(device: Uint8Array, count: number): readonly Frame[] {
   return frames;
 }
 
-async function push(): Promise<Record<string, number>> {
-  const server = await serve(["--db", url, "--port", "0", "--log", "error"]);
+async function push(db: string): Promise<Record<string, number>> {
+  const server = await serve(["--db", db, "--port", "0", "--log", "error"]);
   const warmUp = Math.ceil(events / 10 / CONNECTIONS / BATCH) * BATCH;
   const perDevice = Math.ceil(events / CONNECTIONS / BATCH) * BATCH;
   const devices = Array.from({ length: CONNECTIONS }, () =>
@@ -98,11 +102,12 @@ async function push(): Promise<Record<string, number>> {
     pushP99Ms: percentile(latencies, 0.99),
   };
   await server.stop();
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { rows } = await client.query<{ n: string }>("SELECT count(*) AS n FROM offline_sync_queue WHERE status = 0");
-  await client.end();
-  if (Number(rows[0]?.n) !== sent + warmUp * CONNECTIONS) throw new Error("not every event is there");
+  const store = await openStore(db, { now: Date.now, onIdleError: () => undefined });
+  const [row] = await store.read(({ connection }) =>
+    connection.query("SELECT count(*) AS n FROM offline_sync_queue WHERE status = 0"),
+  );
+  await store.close();
+  if (Number(row?.["n"]) !== sent + warmUp * CONNECTIONS) throw new Error("not every event is there");
   return result;
 }
 
@@ -180,10 +185,62 @@ function pgbench(seconds: number): number {
   return Number(/tps = ([\d.]+)/.exec(output)?.[1]);
 }
 
-const ours = await push();
+/** The same events as new documents, a hundred a request; LevelDB flushes nothing before it answers. */
+async function pouch(packages: string): Promise<Record<string, number>> {
+  const folder = mkdtempSync(join(tmpdir(), "oas-pouch-"));
+  const program = join(process.env["OAS_ROOT"] ?? process.cwd(), "scripts/lib/pouch-server.mjs");
+  const child = spawn(process.execPath, [program, packages, folder], { stdio: ["ignore", "pipe", "inherit"] });
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+    child.once("exit", (code) => reject(new Error(`PouchDB's server ended with ${code}`)));
+  });
+  const { url } = JSON.parse(line) as { url: string };
+  const json = { "content-type": "application/json" };
+  await ask(`${url}/events`, "", "PUT", undefined, {});
+  const perClient = Math.ceil(Math.min(events, POUCH_EVENTS_MAX) / CONNECTIONS / BATCH) * BATCH;
+  const warmUp = Math.ceil(perClient / 10 / BATCH) * BATCH;
+  const document = (c: number, n: number): object => {
+    const { type, module, json: data } = eventOf(n);
+    return { _id: `${c}-${String(n).padStart(9, "0")}`, type, module, data: JSON.parse(String(data)) as object };
+  };
+  const bodies = Array.from({ length: CONNECTIONS }, (_, c) =>
+    Array.from({ length: (warmUp + perClient) / BATCH }, (__, b) =>
+      Buffer.from(JSON.stringify({ docs: Array.from({ length: BATCH }, (___, i) => document(c, b * BATCH + i)) })),
+    ),
+  );
+  const send = async (some: readonly Buffer[]): Promise<void> => {
+    for (const body of some) {
+      const answer = await ask(`${url}/events/_bulk_docs`, "", "POST", body, json);
+      const results = JSON.parse(answer.body.toString()) as { ok?: boolean }[];
+      if (answer.status !== 201 || !results.every(({ ok }) => ok))
+        throw new Error(`PouchDB answered ${answer.status}: ${answer.body.toString().slice(0, 200)}`);
+    }
+  };
+  await Promise.all(bodies.map((some) => send(some.slice(0, warmUp / BATCH))));
+  const cpu = cpuOf(child.pid!);
+  const start = performance.now();
+  await Promise.all(bodies.map((some) => send(some.slice(warmUp / BATCH))));
+  const seconds = (performance.now() - start) / 1_000;
+  const sent = perClient * CONNECTIONS;
+  const result = { events: sent, nodeUs: (cpuOf(child.pid!) - cpu) / sent, eventsPerSecond: sent / seconds };
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await gone;
+  rmSync(folder, { recursive: true, force: true });
+  return result;
+}
+
+const ours = await push(url);
 say(JSON.stringify(ours));
+const folder = mkdtempSync(join(tmpdir(), "oas-throughput-"));
+const embedded = await push(`sqlite:${join(folder, "data.sqlite")}`);
+rmSync(folder, { recursive: true, force: true });
+say(JSON.stringify(embedded));
 const copied = await copy();
 say(JSON.stringify(copied));
+const packages = process.argv[3];
+const peer = packages === undefined ? undefined : await pouch(packages);
+if (peer) say(JSON.stringify(peer));
 const tps = pgbench(events > 50_000 ? 10 : 4);
 const sum = (one: Record<string, number>): number => one["nodeUs"]! + one["postgresUs"]!;
 const round = (one: Record<string, number>): Record<string, number> =>
@@ -191,9 +248,18 @@ const round = (one: Record<string, number>): Record<string, number> =>
 process.stdout.write(
   `${JSON.stringify({
     ours: round(ours),
+    oursOnSqlite: round({ ...embedded, postgresUs: 0 }),
     copy: round(copied),
     pgbenchSingleRowTps: Math.round(tps),
     cpuRatioToCopy: Math.round((sum(ours) / sum(copied)) * 100) / 100,
+    ...(peer
+      ? {
+          pouch: round(peer),
+          cpuRatioOfPouch: Math.round((peer["nodeUs"]! / sum(ours)) * 100) / 100,
+          cpuRatioOfPouchToSqlite: Math.round((peer["nodeUs"]! / embedded["nodeUs"]!) * 100) / 100,
+        }
+      : {}),
+    copyRateRatioToPgbench: Math.round((copied["eventsPerSecond"]! / tps) * 10) / 10,
     rateRatioToPgbench: Math.round((ours["eventsPerSecond"]! / tps) * 10) / 10,
   })}\n`,
 );

@@ -26,11 +26,15 @@ const GATHER_MS = 10;
 /** PostgreSQL takes less than 8,000 bytes. */
 const TOPICS_MAX = 300;
 
-/** Gathers topics for ten milliseconds, so that a burst of pushes is one message. Topics beyond 300 wait for the next one. */
+/**
+ * At most one message in ten milliseconds, so that a burst of pushes is one; the first after a silence goes out at once. Topics
+ * beyond 300 wait for the next one.
+ */
 export class Gatherer {
   readonly #send: (message: string) => void;
   readonly #topics = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
+  #sentAt = 0;
 
   constructor(send: (message: string) => void) {
     this.#send = send;
@@ -38,7 +42,7 @@ export class Gatherer {
 
   add(topics: readonly string[]): void {
     for (const topic of topics) if (this.#topics.size < TOPICS_MAX * 100) this.#topics.add(topic);
-    this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
+    this.#timer ??= setTimeout(() => this.#flush(), Math.max(0, this.#sentAt + GATHER_MS - performance.now()));
   }
 
   close(): void {
@@ -49,6 +53,7 @@ export class Gatherer {
     this.#timer = undefined;
     const some = [...this.#topics].slice(0, TOPICS_MAX);
     for (const topic of some) this.#topics.delete(topic);
+    this.#sentAt = performance.now();
     this.#send(some.join(" "));
     if (this.#topics.size > 0) this.#timer = setTimeout(() => this.#flush(), GATHER_MS);
   }

@@ -5,22 +5,24 @@ import type { Tx } from "../store/database.ts";
 import { int, optionalText, text } from "../store/rows.ts";
 import type { Space } from "./rows.ts";
 
-/** Brings the rows of one document up to what it shows now. `before`: open ones so far. */
+/** Brings the rows of one document up to what it shows now; returns the classes of those that were not open before. */
 export async function keepConflicts(
   tx: Tx,
   space: Space,
   key: string,
+  /** Open ones so far. */
   before: number,
   records: readonly ConflictRecord[],
   now: number,
-): Promise<void> {
-  if (before === 0 && records.length === 0) return;
+): Promise<readonly string[]> {
+  if (before === 0 && records.length === 0) return [];
   const rows = await tx.query(
     `SELECT conflict_id, record FROM conflict_resolution_log
       WHERE tenant_id = $1 AND space_id = $2 AND doc_key = $3 AND resolved_at IS NULL`,
     [space.tenant, space.id, key],
   );
   const open = new Map(rows.map((row) => [text(row, "conflict_id"), text(row, "record")]));
+  const opened = records.filter(({ id }) => !open.has(id)).map((record) => record.class);
   for (const record of records) {
     if (open.get(record.id) !== record.json) await show(tx, space, key, record, now);
     open.delete(record.id);
@@ -31,6 +33,7 @@ export async function keepConflicts(
         WHERE tenant_id = $1 AND space_id = $2 AND conflict_id = $3 AND doc_key = $4`,
       [space.tenant, space.id, id, key, now],
     );
+  return opened;
 }
 
 function show(tx: Tx, space: Space, key: string, record: ConflictRecord, now: number): Promise<number> {

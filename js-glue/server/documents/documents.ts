@@ -12,6 +12,8 @@ import { toHex } from "../../core/bytes.ts";
 import type { Judgement } from "../../core/documents-core.ts";
 import { failure, OfflineSyncError } from "../../core/errors.ts";
 import { Reject, type Subject, type SyncEvent } from "../handlers.ts";
+import { elementTexts, memberText } from "../http/raw-json.ts";
+import type { Metrics } from "../operations/metrics.ts";
 import type { Incarnation } from "../session.ts";
 import type { Tx } from "../store/database.ts";
 import { text } from "../store/rows.ts";
@@ -25,6 +27,7 @@ import {
   nameOf,
   nameOfKey,
   OWN_SPACE,
+  ownerOf,
   type PartOfEdit,
   schemaKey,
   shownSpace,
@@ -42,6 +45,14 @@ export interface DocumentsOptions {
   readonly now: () => number;
   /** Something of this principal's changed. */
   readonly notify: (tenant: string, principal: string) => void;
+  readonly metrics: Metrics;
+}
+
+/** What a device's events did in a transaction that has not ended yet. */
+interface Touched {
+  readonly spaces: Set<string>;
+  /** Classes of the conflicts that each event opened; an event that runs again replaces what it said. */
+  readonly conflicts: Map<string, readonly string[]>;
 }
 
 interface Opened {
@@ -68,7 +79,7 @@ const TOUCHED_MAX = 10_000;
 export class Documents {
   readonly #options: DocumentsOptions;
   readonly #collections = new Collections();
-  readonly #touched = new Map<string, Set<string>>();
+  readonly #touched = new Map<string, Touched>();
 
   constructor(options: DocumentsOptions) {
     this.#options = options;
@@ -106,8 +117,8 @@ export class Documents {
       return keepPart(tx, partsAt(event, opened, part), part, piece);
     }
     const delta = await whole(event, opened, tx);
-    if (await this.#accept(tx, space, name, { delta, principal, device, serverNumbers: 0 }))
-      this.#touch(event, space.id);
+    const settled = await this.#accept(tx, space, name, { delta, principal, device, serverNumbers: 0 });
+    if (settled) this.#touch(event, space.id, settled);
     if (part) await forgetParts(tx, partsAt(event, opened, part));
   }
 
@@ -131,7 +142,7 @@ export class Documents {
     if (!voided) return;
     await appendChange(tx, space, name.key, voided.change, null, this.#options.now());
     await this.#keep(tx, space, name.key, { ...record, edits: record.edits + 1 }, voided, schema, 0);
-    this.#touch(event, space.id);
+    this.#touch(event, space.id, []);
   }
 
   async #open(event: SyncEvent, tx: Tx): Promise<Opened> {
@@ -154,12 +165,12 @@ export class Documents {
 
   // --- the one way in ---------------------------------------------------------------------------------------------------
 
-  /** False when everything was here already: then nothing is written. Throws `Reject`. */
-  async #accept(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<boolean> {
+  /** The classes of the conflicts it opens; undefined when everything was here already and nothing is written. Throws `Reject`. */
+  async #accept(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<readonly string[] | undefined> {
     const now = this.#options.now();
     const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
     const judgement = await this.#judge(tx, space, record, schema, edit, now);
-    if (!judgement.changed) return false;
+    if (!judgement.changed) return undefined;
     const context = {
       tenant: space.tenant,
       principal: edit.principal,
@@ -169,7 +180,7 @@ export class Documents {
     };
     await this.#collections.check(tx, space, name, context, judgement.view.json, record.visible);
     await appendChange(tx, space, name.key, judgement.change, edit.device, now);
-    await this.#keep(
+    return this.#keep(
       tx,
       space,
       name.key,
@@ -178,7 +189,6 @@ export class Documents {
       schema,
       edit.serverNumbers,
     );
-    return true;
   }
 
   async #keep(
@@ -189,9 +199,9 @@ export class Documents {
     { state, view }: Pick<Judgement, "state" | "view">,
     schema: string,
     serverNumbers: number,
-  ): Promise<void> {
+  ): Promise<readonly string[]> {
     const now = this.#options.now();
-    await keepConflicts(tx, space, key, record.conflicts, view.records, now);
+    const opened = await keepConflicts(tx, space, key, record.conflicts, view.records, now);
     const { edits, serverN } = record;
     const conflicts = view.records.length;
     await writeRecord(
@@ -201,6 +211,7 @@ export class Documents {
       { body: state, edits, conflicts, serverN: serverN + serverNumbers, view, schema },
       now,
     );
+    return opened;
   }
 
   async #judge(tx: Tx, space: Space, record: Record, schema: string, edit: Edit, now: number): Promise<Judgement> {
@@ -230,7 +241,13 @@ export class Documents {
   async resolve(
     tx: Tx,
     subject: Subject,
-    asked: { readonly space: string; readonly conflictId: string; readonly choice: Choice; readonly value?: unknown },
+    asked: {
+      readonly space: string;
+      readonly conflictId: string;
+      readonly choice: Choice;
+      /** JSON text, with the choice `value`. */
+      readonly value?: string | undefined;
+    },
   ): Promise<{ readonly spaceId: string; readonly change: number }> {
     const { tenant, principal } = subject;
     const space = await findSpace(tx, tenant, spaceIdOf(asked.space, principal), principal, true);
@@ -291,24 +308,32 @@ export class Documents {
   // --- pokes ------------------------------------------------------------------------------------------------------------
 
   // A handler does not know whether its transaction will be committed; who does, calls `flush` afterwards.
-  #touch({ tenant, deviceId }: SyncEvent, spaceId: string): void {
+  #touch({ tenant, deviceId, id }: SyncEvent, spaceId: string, conflicts: readonly string[]): void {
     const key = `${deviceId}/${tenant}`;
     if (this.#touched.size >= TOUCHED_MAX) this.#touched.clear(); // pokes are hints
-    const spaces = this.#touched.get(key) ?? new Set();
-    this.#touched.set(key, spaces.add(spaceId));
+    const touched = this.#touched.get(key) ?? { spaces: new Set(), conflicts: new Map() };
+    this.#touched.set(key, touched);
+    touched.spaces.add(spaceId);
+    touched.conflicts.set(id, conflicts);
   }
 
   /** The transaction of this device's events was committed: members of the spaces it wrote to are told. */
   flush(tenant: string, device: Uint8Array): void {
     const key = `${toHex(device)}/${tenant}`;
-    const spaces = this.#touched.get(key);
-    if (!spaces) return;
+    const touched = this.#touched.get(key);
+    if (!touched) return;
     this.#touched.delete(key);
-    for (const id of spaces) this.poke(tenant, id);
+    for (const classes of touched.conflicts.values()) this.#options.metrics.conflicts(classes);
+    for (const id of touched.spaces) this.poke(tenant, id);
   }
 
   poke(tenant: string, spaceId: string): void {
     const { store, notify } = this.#options;
+    const owner = ownerOf(spaceId);
+    if (owner !== undefined) {
+      notify(tenant, owner); // nobody else is a member there
+      return;
+    }
     store
       .read(({ connection }) =>
         connection.query(
@@ -373,18 +398,15 @@ function serverEpoch(space: Space, { key }: DocumentName, { mintedAt, random }: 
   return epoch === 0n ? 1n : epoch;
 }
 
-interface ShownRecord {
-  readonly winner?: unknown;
-  readonly siblings: readonly { readonly value?: unknown; readonly change?: number }[];
-}
-
-/** JSON text; undefined = deleted. */
-function chosenValue({ json }: StoredConflict, choice: Choice, value: unknown): string | undefined {
-  const text = (chosen: unknown): string | undefined => (chosen === undefined ? undefined : JSON.stringify(chosen));
-  if (choice === "value") return text(value);
-  const { winner, siblings } = JSON.parse(json) as ShownRecord;
-  if (choice === "merge") return text(winner);
+/** JSON text, in the digits of whoever wrote it; undefined = deleted. */
+function chosenValue({ json }: StoredConflict, choice: Choice, value: string | undefined): string | undefined {
+  if (choice === "value") return value;
+  if (choice === "merge") return memberText(json, "winner");
+  const siblings = elementTexts(memberText(json, "siblings") ?? "[]").map((text) => ({
+    value: memberText(text, "value"),
+    change: Number(memberText(text, "change") ?? 0),
+  }));
   // The server knew the first to reach it; the last came from somebody who had not seen that one.
-  const byArrival = [...siblings].sort((a, b) => (a.change ?? 0) - (b.change ?? 0));
-  return text((choice === "server" ? byArrival.at(0) : byArrival.at(-1))?.value);
+  siblings.sort((a, b) => a.change - b.change);
+  return (choice === "server" ? siblings.at(0) : siblings.at(-1))?.value;
 }

@@ -58,4 +58,7 @@ export const schemaKey = (collection: string): string => `${SCHEMA_COLLECTION}/$
 
 /** What rows call the space. A shared one cannot begin with `~`, so nobody can name another's own space. */
 export const spaceIdOf = (space: string, principal: string): string => (space === OWN_SPACE ? `~${principal}` : space);
+/** Whose own space it is; undefined = a shared one. */
+export const ownerOf = (spaceId: string): string | undefined =>
+  spaceId.startsWith(OWN_SPACE) ? spaceId.slice(OWN_SPACE.length) : undefined;
 export const shownSpace = (spaceId: string): string => (spaceId.startsWith(OWN_SPACE) ? OWN_SPACE : spaceId);

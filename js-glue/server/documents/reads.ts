@@ -5,7 +5,7 @@ import type { Incarnation } from "../session.ts";
 import type { Row, Tx } from "../store/database.ts";
 import { bytes, int, optionalText, text, word } from "../store/rows.ts";
 import { type Cursor, formatCursor, parseCursor } from "./cursor.ts";
-import { OWN_SPACE, schemaKey, spaceIdOf } from "./names.ts";
+import { OWN_SPACE, schemaKey, shownSpace, spaceIdOf } from "./names.ts";
 import { findSpace, type Space } from "./rows.ts";
 
 /** Body bytes of one page; one row always fits. */
@@ -127,6 +127,30 @@ export async function cursorOf(
     [space.tenant, space.id, device],
   );
   return row && { seq: int(row, "seq"), seenAt: int(row, "seen_at") };
+}
+
+/** Where the device stands in the spaces of its principal that it has ever pulled. */
+export async function cursorsOf(
+  tx: Tx,
+  tenant: string,
+  { device, principal }: { readonly device: Uint8Array; readonly principal: string },
+  limit: number,
+): Promise<
+  readonly { readonly space: string; readonly stored: number; readonly head: number; readonly seenAt: number }[]
+> {
+  const rows = await tx.query(
+    `SELECT s.space_id, s.head, c.seq, c.seen_at FROM space_member m
+       JOIN space s ON s.tenant_id = m.tenant_id AND s.space_id = m.space_id
+       JOIN space_cursor c ON c.tenant_id = m.tenant_id AND c.space_id = m.space_id AND c.device_id = $3
+      WHERE m.tenant_id = $1 AND m.principal_id = $2 ORDER BY s.space_id LIMIT $4`,
+    [tenant, principal, device, limit],
+  );
+  return rows.map((row) => ({
+    space: shownSpace(text(row, "space_id")),
+    stored: int(row, "seq"),
+    head: int(row, "head"),
+    seenAt: int(row, "seen_at"),
+  }));
 }
 
 /** A replica may have been rolled back: its cursor is what it says now. */

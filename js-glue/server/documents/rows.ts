@@ -151,6 +151,10 @@ export async function writeRecord(
   );
 }
 
+/** The sum over a change and all before it. */
+export const changeSum = (before: bigint, seq: number, key: string, body: Uint8Array): bigint =>
+  BigInt.asUintN(64, before + hash64(`${seq}/${key}\0`, body));
+
 /** The next number of the locked space goes to this change. */
 export async function appendChange(
   tx: Tx,
@@ -161,7 +165,7 @@ export async function appendChange(
   now: number,
 ): Promise<void> {
   const seq = space.head + 1;
-  const checksum = BigInt.asUintN(64, space.checksum + hash64(`${seq}/${key}\0`, body));
+  const checksum = changeSum(space.checksum, seq, key, body);
   await tx.run(
     `INSERT INTO change (tenant_id, space_id, seq, principal_id, doc_key, body, checksum, device_id, received_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,

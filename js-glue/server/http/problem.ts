@@ -15,6 +15,7 @@ export type HttpCode =
   | "precondition_failed"
   | "range_not_satisfiable"
   | "draining"
+  | "schema_behind"
   | "overloaded"
   | "rate_limited"
   | "token_expired"
@@ -33,6 +34,7 @@ const HTTP_CODES: Readonly<Record<HttpCode, number>> = {
   precondition_failed: 412,
   range_not_satisfiable: 416,
   draining: 503,
+  schema_behind: 503,
   overloaded: 503,
   rate_limited: 429,
   token_expired: 401,

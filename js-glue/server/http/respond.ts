@@ -43,6 +43,8 @@ interface Found {
 }
 
 const NOBODY: Identity = { tenant: "", principal: "", scopes: [] };
+/** An upgrade that is under way takes seconds. */
+const BEHIND_MS = 5_000;
 const JSON_BYTES_MAX = LIMITS.pushBytesMax;
 
 /** Never rejects: whatever goes wrong becomes an answer, unless the connection is gone. `path` is below the base path. */
@@ -117,7 +119,9 @@ async function run(
   path: string,
   request: Request,
 ): Promise<Result> {
-  const { signatures, rates, log } = environment;
+  const { signatures, rates, log, store } = environment;
+  if (route.schema > 0 && !(await store.hasSchema(route.schema)))
+    throw new HttpProblem("schema_behind", `migration ${route.schema} has not run yet`, { retryAfterMs: BEHIND_MS });
   const url = request.url ?? "/";
   const queryAt = url.indexOf("?");
   let identity = await identify(environment, route, request);
@@ -138,6 +142,7 @@ async function run(
     params: check(route.params, params, "path"),
     query: check(route.query, queryAt < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(queryAt))), "query"),
     body: route.body === "json" ? check(route.json, body, "body") : body,
+    bytes: bytes instanceof Uint8Array ? bytes : undefined,
     headers: request.headers,
     log,
   };

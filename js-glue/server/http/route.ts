@@ -24,6 +24,8 @@ export interface Context<Params = unknown, Query = unknown, Body = unknown> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
+  /** The body as it came; undefined when an application's own parser has read it, or there is none. */
+  readonly bytes: Uint8Array | undefined;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly log: Logger;
 }
@@ -49,6 +51,8 @@ export interface Route {
   readonly body: BodyKind;
   /** Answers when something happens, not when work is done: it does not count as load. */
   readonly waits: boolean;
+  /** The migration whose tables it works with; 0 = any database that a server starts on has them. */
+  readonly schema: number;
   readonly params: z.ZodType;
   readonly query: z.ZodType;
   readonly json: z.ZodType;
@@ -63,6 +67,7 @@ export interface RouteOptions<P extends z.ZodType, Q extends z.ZodType, B extend
   readonly json?: B;
   readonly body?: BodyKind;
   readonly waits?: boolean;
+  readonly schema?: number;
   readonly doc?: RouteDoc;
 }
 
@@ -84,6 +89,7 @@ export function route<
     path,
     scope: options.scope,
     waits: options.waits ?? false,
+    schema: options.schema ?? 0,
     body: options.body ?? (options.json ? "json" : "none"),
     params: options.params ?? nothing,
     query: options.query ?? nothing,

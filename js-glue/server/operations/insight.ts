@@ -35,14 +35,23 @@ export class Insight {
 
   events(tenant: string, events: readonly Pick<PlannedEvent, "type" | "module" | "hlc">[]): void {
     const now = this.#now();
-    for (const { type, module, hlc } of events) {
-      this.#add(tenant, now, "event_type", type);
-      if (module !== "") this.#add(tenant, now, "module", module);
-      this.#add(tenant, now, "waited", waitName(now - Number(hlc >> 16n)));
+    // Events of one push are much alike: a run of equal ones is counted at once.
+    for (let from = 0; from < events.length; ) {
+      const { type, module } = events[from]!;
+      const waited = waitName(now - Number(events[from]!.hlc >> 16n));
+      let to = from + 1;
+      for (; to < events.length; to++) {
+        const next = events[to]!;
+        if (next.type !== type || next.module !== module || waitName(now - Number(next.hlc >> 16n)) !== waited) break;
+      }
+      this.#add(tenant, now, "event_type", type, to - from);
+      if (module !== "") this.#add(tenant, now, "module", module, to - from);
+      this.#add(tenant, now, "waited", waited, to - from);
+      from = to;
     }
   }
 
-  #add(tenant: string, now: number, kind: string, name: string): void {
+  #add(tenant: string, now: number, kind: string, name: string, count: number): void {
     let counts = this.#counts.get(tenant);
     if (!counts) {
       if (this.#counts.size >= TENANTS_MAX) return;
@@ -52,7 +61,7 @@ export class Insight {
     const day = Math.floor(now / DAY_MS);
     let key = `${day}\n${kind}\n${name}`;
     if (!counts.has(key) && counts.size >= NAMES_MAX * 3) key = `${day}\n${kind}\nother`;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
+    counts.set(key, (counts.get(key) ?? 0) + count);
   }
 
   /** Adds what was counted; what cannot be written now is kept for the next time. Rejects as the database does. */

@@ -11,6 +11,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { LANES } from "../../core/events.ts";
 import { HttpProblem } from "../http/problem.ts";
+import { Turns } from "./arrivals.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface Pressure {
@@ -32,6 +33,8 @@ const SERVED_UPTO = [3, 2, 1, 0, 0] as const;
 /** One full segment always fits. */
 const CREDIT_MIN = 1_000;
 const RETRY_MS = 2_000;
+/** Requests that were turned away come back at no more than this rate. */
+const RETURNS_PER_SECOND = 500;
 
 /** The level after one second under this pressure: pure. */
 export function nextLevel(level: number, { loopDelayMs, poolWaiting, poolMax, inFlight }: Pressure): number {
@@ -60,6 +63,7 @@ export class Load {
   readonly #options: LoadOptions;
   readonly #delay: IntervalHistogram | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #turns = new Turns(RETURNS_PER_SECOND);
   #inFlight = 0;
   #level = 0;
 
@@ -91,8 +95,9 @@ export class Load {
   admit(lane: number): void {
     if (this.#level <= (SERVED_UPTO[lane] ?? 0)) return;
     this.#options.metrics.shed(LANES[lane] ?? "normal");
-    // Spread out, so that those turned away do not come back as one.
-    const retryAfterMs = Math.round(RETRY_MS * this.#level * (0.5 + Math.random()));
+    // Spread out, so that those turned away do not come back as one: over the longer, the more of them there are.
+    const spread = RETRY_MS * this.#level * (0.5 + Math.random());
+    const retryAfterMs = Math.round(spread + this.#turns.next(performance.now()));
     throw new HttpProblem("overloaded", "the server serves more urgent work first", { retryAfterMs });
   }
 

@@ -47,6 +47,9 @@ export class Metrics {
   readonly #pokes: Counter;
   readonly #jobs: Counter;
   readonly #cache: Counter;
+  readonly #edits: Counter;
+  readonly #pulls: Counter;
+  readonly #changes: Counter;
   readonly #conflicts: Counter;
   readonly #inference: Histogram;
   #figures: (() => Promise<StoredFigures>) | undefined;
@@ -77,7 +80,10 @@ export class Metrics {
     this.#pokes = counter("pokes_total", "Hints sent to event streams", ["from"]);
     this.#jobs = counter("maintenance_rows_total", "Rows removed by maintenance", ["table"]);
     this.#cache = counter("cache_requests_total", "Content cache requests", ["result"]);
-    this.#conflicts = counter("conflicts_total", "Merge decisions", ["policy", "automatic"]);
+    this.#edits = counter("document_edits_total", "Edits of documents by what their push was told", ["verdict"]);
+    this.#pulls = counter("document_pulls_total", "Questions for changes of documents", ["result"]);
+    this.#changes = counter("document_changes_sent_total", "Changes of documents in those answers");
+    this.#conflicts = counter("conflicts_total", "Records of concurrent edits that were opened", ["class"]);
     this.#inference = seconds("client_inference_seconds", "Inference times as devices report them", ["model"]);
     this.#stored(registers);
     collectDefaultMetrics({ register: this.registry, prefix: "oas_" });
@@ -181,8 +187,16 @@ export class Metrics {
   cache(result: "hit" | "miss" | "expired" | "not_modified" | "stored"): void {
     this.#cache.inc({ result });
   }
-  conflict(policy: string, automatic: boolean): void {
-    this.#conflicts.inc({ policy, automatic: String(automatic) });
+  documentEdit(verdict: string): void {
+    this.#edits.inc({ verdict });
+  }
+  documentPull(result: "changes" | "nothing" | "snapshot" | "expired", changes = 0): void {
+    this.#pulls.inc({ result });
+    if (changes > 0) this.#changes.inc(changes);
+  }
+  /** By class, see docs/merge.md. */
+  conflicts(classes: readonly string[]): void {
+    for (const one of classes) this.#conflicts.inc({ class: one });
   }
   inference(model: string, seconds: number): void {
     this.#inference.observe({ model }, seconds);

@@ -6,6 +6,7 @@ import { ownDevice, type Server } from "../context.ts";
 import { type ConflictPlace, conflictPage, findConflict, type StoredConflict } from "../documents/conflict-rows.ts";
 import { nameOfKey, shownSpace, spaceName } from "../documents/names.ts";
 import { seenSpace } from "../documents/reads.ts";
+import { memberText } from "../http/raw-json.ts";
 import { JSON_HEADERS, json, type Route, route } from "../http/route.ts";
 
 const conflictId = z.string().regex(/^[0-9a-f]{32}$/, "is no conflict");
@@ -105,9 +106,11 @@ export const conflictRoutes = (server: Server): readonly Route[] => [
         answer: z.object({ change: z.number() }),
       },
     },
-    async ({ identity, body }) => {
+    async ({ identity, body, bytes }) => {
+      // The caller's own digits: parsed and written again, an integer above 2^53 would be another one.
+      const value = bytes ? memberText(Buffer.from(bytes).toString(), "value") : JSON.stringify(body.value);
       const { spaceId, change } = await server.store.write(({ connection }) =>
-        server.documents.resolve(connection, identity, body),
+        server.documents.resolve(connection, identity, { ...body, value }),
       );
       server.documents.poke(identity.tenant, spaceId);
       return json(200, { change });

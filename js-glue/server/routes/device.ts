@@ -7,6 +7,7 @@ import { failure } from "../../core/errors.ts";
 import { formatEventId, LANES } from "../../core/events.ts";
 import type { Caller, Identity } from "../auth.ts";
 import { formatDeviceId, ownDevice, parseDeviceId, type Server } from "../context.ts";
+import { cursorsOf } from "../documents/reads.ts";
 import { LIMITS } from "../http/problem.ts";
 import { json, type Route, route } from "../http/route.ts";
 import { mintDeviceToken } from "../identity/device-token.ts";
@@ -19,6 +20,7 @@ export const shortText = (max: number) =>
     .max(max)
     .refine((value) => !/[\0\p{Surrogate}]/u.test(value), "holds U+0000 or half a surrogate pair");
 const STREAMS_SHOWN_MAX = 1_000;
+const SPACES_SHOWN_MAX = 500;
 const CAPABILITIES_CHARS_MAX = 16_000;
 const CREDENTIAL_LIFE_MS = 90 * 24 * 3_600_000;
 
@@ -149,13 +151,18 @@ export const deviceRoutes = (server: Server): readonly Route[] => [
     {
       scope: "sync",
       params: deviceParams,
-      doc: { summary: "Watermarks, counts and when the device was last seen", answer: idAnswer.loose() },
+      doc: {
+        summary: "Watermarks, counts, how far it has stored its spaces, and when the device was last seen",
+        answer: idAnswer.loose(),
+      },
     },
-    ({ identity, params }) =>
-      server.store.read(async (reads) => {
+    async ({ identity, params }) => {
+      await server.cursors.idle();
+      return server.store.read(async (reads) => {
         const device = await ownDevice(reads, identity, params.deviceId);
         const marks = await reads.marks(identity.tenant, device.device, STREAMS_SHOWN_MAX);
         const counts = await reads.counts(identity.tenant, device.device);
+        const spaces = await cursorsOf(reads.connection, identity.tenant, device, SPACES_SHOWN_MAX);
         return json(200, {
           deviceId: formatDeviceId(device.device),
           online: device.online,
@@ -170,8 +177,11 @@ export const deviceRoutes = (server: Server): readonly Route[] => [
             lastSeq: mark.seq,
             lastEventId: formatEventId(mark),
           })),
+          // `behind` changes are there that the device has not said it stored.
+          spaces: spaces.map((one) => ({ ...one, behind: Math.max(0, one.head - one.stored) })),
         });
-      }),
+      });
+    },
   ),
 
   route(

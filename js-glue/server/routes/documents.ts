@@ -2,18 +2,10 @@
 
 import { z } from "zod";
 import type { Identity } from "../auth.ts";
-import { formatDeviceId, ownDevice, type Server } from "../context.ts";
+import { formatDeviceId, type Server } from "../context.ts";
 import { formatCursor } from "../documents/cursor.ts";
 import { collectionName, nameOfKey, spaceName } from "../documents/names.ts";
-import {
-  type ChangesPage,
-  changesAfter,
-  cursorOf,
-  putCursor,
-  recordPage,
-  schemaOf,
-  seenSpace,
-} from "../documents/reads.ts";
+import { type ChangesPage, changesAfter, recordPage, schemaOf, seenSpace } from "../documents/reads.ts";
 import { rulesDigest, type Space } from "../documents/rows.ts";
 import { JSON_HEADERS, json, type Route, route } from "../http/route.ts";
 import type { Row, Tx } from "../store/database.ts";
@@ -21,8 +13,6 @@ import { bytes, int, optionalText, text, word } from "../store/rows.ts";
 
 const WAIT_MS_MAX = 25_000;
 const PAGE_MAX = 500;
-/** A replica that has nothing new to say is written down this often, so that it counts as alive. */
-const CURSOR_BEAT_MS = 3_600_000;
 
 const limit = z.coerce.number().int().min(1).max(PAGE_MAX).default(PAGE_MAX);
 const after = z
@@ -65,19 +55,6 @@ async function awaitChanges(
   }
 }
 
-/** The cursor says what the replica has stored. A device that is not the caller's, or not known yet, is passed over. */
-async function noteCursor(server: Server, identity: Identity, id: string, space: Space, seq: number): Promise<void> {
-  const now = server.now();
-  const found = await server.store.read(async (reads) => {
-    const device = await ownDevice(reads, identity, id).catch(() => undefined);
-    return device && { device: device.device, before: await cursorOf(reads.connection, space, device.device) };
-  });
-  if (!found) return;
-  const { device, before } = found;
-  if (before?.seq === seq && now - before.seenAt < CURSOR_BEAT_MS) return;
-  await server.store.write(({ connection }) => putCursor(connection, space, device, seq, now));
-}
-
 /** What the record shows by today's schema of its collection, which may have changed after the record did. */
 async function visibleNow(server: Server, tx: Tx, space: Space, row: Row, schemas: Map<string, string>) {
   const { collection } = nameOfKey(text(row, "doc_key"));
@@ -118,9 +95,13 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       },
     },
     async ({ identity, query }) => {
-      const { space, page } = await awaitChanges(server, identity, query);
+      const { space, page } = await awaitChanges(server, identity, query).catch((error: unknown) => {
+        if ((error as { code?: unknown }).code === "cursor_expired") server.metrics.documentPull("expired");
+        throw error;
+      });
+      server.metrics.documentPull(page.changes.length > 0 ? "changes" : "nothing", page.changes.length);
       if (query.device !== undefined && space.head > 0)
-        await noteCursor(server, identity, query.device, space, page.stored);
+        await server.cursors.note({ identity, device: query.device, space, seq: page.stored });
       return json(200, {
         space: query.space,
         cursor: page.cursor,
@@ -155,6 +136,7 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       server.store.read(async ({ connection }) => {
         const space = await seenSpace(connection, identity.tenant, identity.principal, query.space);
         const rows = await recordPage(connection, space, query);
+        if (query.after === "") server.metrics.documentPull("snapshot");
         const last = rows.at(-1);
         const more = last && (await recordPage(connection, space, { after: text(last, "doc_key"), limit: 1 }));
         return json(200, {

@@ -276,4 +276,8 @@ const writeRoutes = (server: Server): readonly Route[] => [
   ),
 ];
 
-export const modelRoutes = (server: Server): readonly Route[] => [...readRoutes(server), ...writeRoutes(server)];
+/** The migration that made the registry's tables. */
+const SCHEMA = 5;
+
+export const modelRoutes = (server: Server): readonly Route[] =>
+  [...readRoutes(server), ...writeRoutes(server)].map((one) => ({ ...one, schema: SCHEMA }));

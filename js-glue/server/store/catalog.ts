@@ -1,5 +1,5 @@
 /**
- * Which tables hold rows of one person, read from the database itself: a table made by a later feature is exported and erased
+ * Tables and their columns, and which of them hold rows of one person, read from the database itself: a table made by a later feature is exported and erased
  * with the others, without anybody having to remember it.
  */
 
@@ -15,6 +15,12 @@ export interface PersonalTable {
   readonly by: "principal" | "device";
 }
 
+export interface TableShape {
+  readonly columns: ReadonlySet<string>;
+  /** Columns of the primary key, in order. */
+  readonly key: readonly string[];
+}
+
 /** Rows of these name a person only by a reference that erasure makes meaningless. */
 const KEPT = new Set(["audit_log", "privacy_job"]);
 
@@ -27,20 +33,34 @@ const COLUMNS = {
    WHERE m.type = 'table' ORDER BY 1, c.cid`,
 } as const;
 
-/** In order of their names. Tables of the application are left to it: only those with `tenant_id` first in their key are ours. */
-export async function personalTables(connection: Connection): Promise<readonly PersonalTable[]> {
+async function rowsByTable(connection: Connection): Promise<ReadonlyMap<string, readonly Row[]>> {
   const byTable = new Map<string, Row[]>();
   for (const row of await connection.query(COLUMNS[connection.dialect])) {
     const name = text(row, "table_name");
     byTable.set(name, [...(byTable.get(name) ?? []), row]);
   }
+  return byTable;
+}
+
+const keyOf = (rows: readonly Row[]): readonly string[] =>
+  rows
+    .filter((row) => Number(row["pk"]) > 0)
+    .sort((a, b) => Number(a["pk"]) - Number(b["pk"]))
+    .map((row) => text(row, "column_name"));
+
+/** Columns and primary keys of every table there is, whoever's. */
+export async function tablesOf(connection: Connection): Promise<ReadonlyMap<string, TableShape>> {
+  const shapes = new Map<string, TableShape>();
+  for (const [name, rows] of await rowsByTable(connection))
+    shapes.set(name, { columns: new Set(rows.map((row) => text(row, "column_name"))), key: keyOf(rows) });
+  return shapes;
+}
+
+/** In order of their names. Tables of the application are left to it: only those with `tenant_id` first in their key are ours. */
+export async function personalTables(connection: Connection): Promise<readonly PersonalTable[]> {
   const tables: PersonalTable[] = [];
-  for (const [name, rows] of byTable) {
-    const columns = rows.map((row) => text(row, "column_name"));
-    const key = rows
-      .filter((row) => Number(row["pk"]) > 0)
-      .sort((a, b) => Number(a["pk"]) - Number(b["pk"]))
-      .map((row) => text(row, "column_name"));
+  for (const [name, { columns: names, key }] of await tablesOf(connection)) {
+    const columns = [...names];
     if (key[0] !== "tenant_id" || KEPT.has(name)) continue;
     if (columns.includes("principal_id")) tables.push({ name, columns, key, by: "principal" });
     else if (columns.includes("device_id")) tables.push({ name, columns, key, by: "device" });

@@ -29,6 +29,8 @@ interface Rule {
   readonly key: string;
   readonly where: string;
   readonly params: readonly SqlValue[];
+  /** The migration that made the table, where a server may run without it. */
+  readonly schema?: number;
 }
 
 function rules({ now, retentionDays }: CleanupOptions): readonly Rule[] {
@@ -42,6 +44,7 @@ function rules({ now, retentionDays }: CleanupOptions): readonly Rule[] {
       key: "tenant_id, device_id, space_id, doc_key, edit, part",
       where: "received_at <= $1",
       params: [now - EDIT_PART_DAYS * DAY_MS],
+      schema: 6,
     },
     // Longer than anybody stays offline; who comes back after that is somebody new.
     {
@@ -101,6 +104,7 @@ async function once(connection: Connection, rule: Rule, { tenant, dryRun }: Clea
 export async function cleanUp(store: Store, options: CleanupOptions): Promise<Readonly<Record<string, number>>> {
   const removed: Record<string, number> = {};
   for (const rule of rules(options)) {
+    if (rule.schema !== undefined && !(await store.hasSchema(rule.schema))) continue;
     let count = 0;
     for (;;) {
       const step = options.dryRun

@@ -1,8 +1,9 @@
 /**
  * A push whose events all simply apply, in two statements and no transaction block: one reads, one compares and writes.
  *
- * The writing statement is atomic by itself. It moves the device's heads and every stream only from where the read saw them,
- * and ends in an error, undoing everything, unless all of them moved. Whoever loses that race takes the usual way.
+ * The writing statement is atomic by itself. It moves the device's heads and every stream only from where the plan saw them,
+ * and ends in an error, undoing everything, unless all of them moved. So the plan may as well be made from what the last push
+ * left behind (recent-devices.ts): nobody has to read it again, and whoever is wrong or too late loses that race.
  */
 
 import type { StreamNeed, StreamWrite } from "../session.ts";
@@ -28,13 +29,24 @@ const OIDS: Readonly<Record<WireType, number>> = { int2: 21, int4: 23, int8: 20,
 const HEADER_BYTES = 20;
 const WIDTH = { int2: 2, int4: 4, int8: 8 } as const;
 
+// Two halves cost less than a bigint.
+function writeInt64(out: Buffer, value: number | bigint, at: number): number {
+  if (typeof value === "bigint") return out.writeBigInt64BE(value, at);
+  out.writeInt32BE(Math.floor(value / 2 ** 32), at);
+  return out.writeUInt32BE(value >>> 0, at + 4);
+}
+
 /** A one-dimensional array without nulls in PostgreSQL's binary form; `pg` sends buffers as they are. */
 export function encodeArray(type: WireType, values: readonly (number | bigint | string | Uint8Array)[]): Buffer {
-  const text = type === "text" || type === "bytea";
   let size = HEADER_BYTES;
   for (const value of values)
     size +=
-      4 + (text ? (typeof value === "string" ? Buffer.byteLength(value) : (value as Uint8Array).length) : WIDTH[type]);
+      4 +
+      (typeof value === "string"
+        ? Buffer.byteLength(value)
+        : typeof value === "object"
+          ? value.length
+          : WIDTH[type as keyof typeof WIDTH]);
   const out = Buffer.allocUnsafe(size);
   out.writeInt32BE(values.length === 0 ? 0 : 1, 0);
   out.writeInt32BE(0, 4);
@@ -52,23 +64,25 @@ export function encodeArray(type: WireType, values: readonly (number | bigint | 
       out.set(value, at + 4);
       at += 4 + value.length;
     } else {
-      const width = text ? 8 : WIDTH[type];
+      const width = WIDTH[type as keyof typeof WIDTH];
       at = out.writeInt32BE(width, at);
       if (width === 2) at = out.writeInt16BE(Number(value), at);
       else if (width === 4) at = out.writeInt32BE(Number(value), at);
-      else at = out.writeBigInt64BE(BigInt(value), at);
+      else at = writeInt64(out, value, at);
     }
   }
   // An empty array has no dimensions.
   return values.length === 0 ? out.subarray(0, 12) : out;
 }
 
-// $1 tenant, $2 device, $3 arrival head before, $4 events, $5 now, $6-$11 streams, $12-$20 events
+// $1 tenant, $2 device, $3 arrival head before, $4 events, $5 now, $6-$11 streams, $12-$20 events, $21-$23 what else the plan
+// was made from
 const APPLY = `WITH
   moves AS (SELECT * FROM unnest($6::int8[], $7::int2[], $8::int8[], $9::int8[], $10::int8[], $11::int8[])
       AS m(epoch, lane, seq_before, hash_before, seq_after, hash_after)),
   head AS (UPDATE device_sync_state SET arrival_head = arrival_head + $4::int8, seen_at = $5
-      WHERE tenant_id = $1 AND device_id = $2 AND arrival_head = $3 AND deferred_count = 0 AND revoked_at IS NULL RETURNING 1),
+      WHERE tenant_id = $1 AND device_id = $2 AND arrival_head = $3 AND deferred_count = 0 AND revoked_at IS NULL
+        AND principal_id = $21 AND late_head = $22 AND public_key IS NOT DISTINCT FROM $23::text RETURNING 1),
   known AS (UPDATE device_stream d SET last_seq = m.seq_after, roll_hash = m.hash_after, seen_at = $5 FROM moves m, head
       WHERE d.tenant_id = $1 AND d.device_id = $2 AND d.epoch = m.epoch AND d.lane = m.lane AND m.seq_before > 0
         AND d.last_seq = m.seq_before AND d.roll_hash = m.hash_before RETURNING 1),
@@ -158,6 +172,9 @@ export function fastLane(connection: Connection, dialect: Dialect): FastLane {
           "bytea",
           events.map(({ payload }) => payload),
         ),
+        before.principal,
+        before.lateHead,
+        before.publicKey,
       ];
       try {
         await connection.query(APPLY, params);

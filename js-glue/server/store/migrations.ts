@@ -19,6 +19,7 @@ import sqlite005 from "../migrations/sqlite/005-models.sql";
 import sqlite006 from "../migrations/sqlite/006-edit-parts.sql";
 import type { Connection, Database } from "./database.ts";
 import { int, text } from "./rows.ts";
+import { expectedSchema, type Schema, verifySchema } from "./schema.ts";
 
 interface Migration {
   readonly id: number;
@@ -35,7 +36,7 @@ const MIGRATIONS: readonly Migration[] = [
   { id: 6, name: "edit-parts", sql: { sqlite: sqlite006, postgres: postgres006 } },
 ];
 
-/** The level this build needs at least; a database may be ahead of it, never behind. */
+/** The newest migration of this build. */
 export const MIGRATION_LEVEL = MIGRATIONS.at(-1)?.id ?? 0;
 
 const checksum = (source: string): string => createHash("sha256").update(source).digest("hex");
@@ -56,20 +57,47 @@ const BOOKKEEPING = [
   "INSERT INTO schema_lock (id) VALUES (1) ON CONFLICT DO NOTHING",
 ];
 
+export interface MigrateOptions {
+  readonly now: () => number;
+  /**
+   * False = the schema is taken as it is: somebody else brings it up to date. It may then be one migration behind, and what
+   * needs that one is refused by name until it is there.
+   */
+  readonly apply?: boolean;
+  /** Knows no migration above this one, as an earlier release did. For tests of upgrades. */
+  readonly upTo?: number;
+}
+
+/** The newest migration that a release with these options knows. */
+export const levelKnown = ({ upTo = MIGRATION_LEVEL }: Pick<MigrateOptions, "upTo">): number => upTo;
+
 /**
- * Brings the schema up to date and returns its level. Rejects with `storage_failed` when a migration that has run reads
- * differently now, and with the driver's error when one fails.
+ * Brings the schema up to date, checks it and returns its level, which a newer release may have raised above ours. Rejects with
+ * `storage_failed` when a migration that has run reads differently now, when the schema is too far behind and is to be left
+ * alone, and when something of it is missing; with the driver's error when a migration fails.
  */
-export async function migrate(database: Database, now: () => number): Promise<number> {
+export async function migrate(database: Database, options: MigrateOptions): Promise<number> {
   await prepare(database);
-  for (const migration of MIGRATIONS) {
+  const known = MIGRATIONS.filter(({ id }) => id <= levelKnown(options));
+  for (const migration of known) {
     await database.transaction(async (connection) => {
       await connection.query(`SELECT id FROM schema_lock WHERE id = 1${database.dialect.forUpdate}`);
-      await apply(connection, migration, now);
+      await apply(connection, migration, options);
     });
   }
-  return database.snapshot(migrationLevel);
+  return database.snapshot(async (connection) => {
+    const level = await migrationLevel(connection);
+    await verifySchema(connection, schemaAt(connection.dialect, Math.min(level, levelKnown(options))));
+    return level;
+  });
 }
+
+/** What a database must have whose newest migration, of those known, is this one. */
+export const schemaAt = (dialect: "sqlite" | "postgres", level: number): Schema =>
+  expectedSchema(
+    MIGRATIONS.filter(({ id }) => id <= level).map(({ sql }) => statementsOf(sql[dialect])),
+    level,
+  );
 
 export async function migrationLevel(connection: Connection): Promise<number> {
   const [row] = await connection.query("SELECT COALESCE(max(id), 0) AS level FROM schema_migration");
@@ -92,13 +120,23 @@ async function prepare(database: Database): Promise<void> {
   }
 }
 
-async function apply(connection: Connection, { id, name, sql }: Migration, now: () => number): Promise<void> {
+async function apply(
+  connection: Connection,
+  { id, name, sql }: Migration,
+  { apply: wanted = true, now, ...options }: MigrateOptions,
+): Promise<void> {
   const source = sql[connection.dialect];
   const [row] = await connection.query("SELECT checksum FROM schema_migration WHERE id = $1", [id]);
   if (row) {
     if (text(row, "checksum") === checksum(source)) return;
     throw failure("storage_failed", `migration ${id} (${name}) is not the one this database was made with`);
   }
+  if (!wanted && id === levelKnown(options)) return;
+  if (!wanted)
+    throw failure(
+      "storage_failed",
+      `migration ${id} (${name}) has not run; a server that may migrate must start first`,
+    );
   const start = performance.now();
   for (const statement of statementsOf(source)) await connection.run(statement);
   const ms = Math.round(performance.now() - start);

@@ -7,7 +7,7 @@ import type { Incarnation } from "../session.ts";
 import type { Database } from "./database.ts";
 import { type FastLane, fastLane } from "./fast-lane.ts";
 import { startInstall } from "./install.ts";
-import { migrate } from "./migrations.ts";
+import { levelKnown, type MigrateOptions, migrate, migrationLevel } from "./migrations.ts";
 import { PostgresDatabase } from "./postgres.ts";
 import { SqlReads } from "./reads.ts";
 import { fenceTenants } from "./row-security.ts";
@@ -16,6 +16,8 @@ import type { Reads, Store, Writes } from "./store.ts";
 import { SqlWrites } from "./writes.ts";
 
 const RACES_MAX = 5;
+/** A schema that is behind is looked at so often, to see whether somebody has brought it up to date. */
+const LOOK_MS = 1_000;
 
 /** Thrown by `work` to roll everything back and begin again with fresh rows. */
 export class LostRace extends Error {
@@ -24,6 +26,8 @@ export class LostRace extends Error {
 
 export interface OpenStoreOptions {
   readonly now: () => number;
+  /** Whether and how far the schema is brought up to date. Default: as far as this build knows. */
+  readonly schema?: Omit<MigrateOptions, "now">;
   readonly onIdleError: (error: Error) => void;
   readonly restored?: boolean;
   readonly connectionsMax?: number;
@@ -39,7 +43,9 @@ export interface OpenStoreOptions {
 class SqlStore implements Store {
   readonly #database: Database;
   readonly incarnation: Incarnation;
-  readonly migrationLevel: number;
+  readonly #known: number;
+  #level: number;
+  #lookedAt = 0;
   get kind(): "sqlite" | "postgres" {
     return this.#database.dialect.name;
   }
@@ -50,7 +56,7 @@ class SqlStore implements Store {
   constructor(
     database: Database,
     incarnation: Incarnation,
-    migrationLevel: number,
+    level: { readonly known: number; readonly found: number },
     onCommit: (seconds: number) => void,
   ) {
     this.#database = database;
@@ -58,7 +64,21 @@ class SqlStore implements Store {
     const lone = database instanceof PostgresDatabase ? database.lone() : undefined;
     this.fastLane = lone && fastLane(lone, database.dialect);
     this.incarnation = incarnation;
-    this.migrationLevel = migrationLevel;
+    this.#known = level.known;
+    this.#level = level.found;
+  }
+
+  get migrationLevel(): number {
+    return this.#level;
+  }
+
+  async hasSchema(level: number): Promise<boolean> {
+    if (level > this.#known) return false;
+    if (level > this.#level && performance.now() - this.#lookedAt > LOOK_MS) {
+      this.#lookedAt = performance.now();
+      this.#level = await this.#database.snapshot(migrationLevel);
+    }
+    return level <= this.#level;
   }
 
   async write<T>(work: (writes: Writes) => Promise<T>): Promise<T> {
@@ -122,7 +142,8 @@ async function openDatabase(url: string, options: OpenStoreOptions): Promise<Dat
 export async function openStore(url: string, options: OpenStoreOptions): Promise<Store> {
   const database = await openDatabase(url, options);
   try {
-    const level = await migrate(database, options.now);
+    const schema = options.schema ?? {};
+    const level = { known: levelKnown(schema), found: await migrate(database, { ...schema, now: options.now }) };
     if (database instanceof PostgresDatabase && (await fenceTenants(database, options.rowSecurity))) database.fence();
     const file = database instanceof SqliteDatabase ? database.file : undefined;
     const now = options.now();

@@ -244,6 +244,9 @@ export interface Store {
   pressure(): { readonly waiting: number; readonly max: number };
   readonly kind: "sqlite" | "postgres";
   readonly incarnation: Incarnation;
+  /** The newest migration found in the database. */
   readonly migrationLevel: number;
+  /** True when this migration has run and this process knows it. Rejects as the database does. */
+  hasSchema(level: number): Promise<boolean>;
   close(): Promise<void>;
 }
