@@ -5,7 +5,8 @@
 
 import { attach, optionsFromQuery, type WorkerScope } from "./attach.ts";
 
-export { type AttachOptions, attach, type DrainMessage, type WorkerScope } from "./attach.ts";
+export { type AttachOptions, attach, type DrainMessage, optionsFromQuery, type WorkerScope } from "./attach.ts";
+export { keepRelease, type ReleaseOptions } from "./release.ts";
 
 declare const self: WorkerScope | undefined;
 
