@@ -35,12 +35,14 @@ let progress = ((await cache.cachedContent("quiz", "progress")) as Progress | un
 const keep = (): Promise<void> =>
   cache.cacheContent({ contentType: "quiz", contentId: "progress", contentData: progress, pinned: true });
 
-const queue = (action: string, data: object, priority: "high" | "critical") =>
+// A tab that dies between queue and progress asks the question again; the key makes both answers one event.
+const queue = (action: string, key: string, data: object, priority: "high" | "critical") =>
   engine.queueEvent({
     eventType: `quiz.${action}`,
     moduleId: "quiz",
     eventData: { action, game: progress.game, ...data },
     entity: `quiz/${progress.game}`,
+    dedupeKey: `${progress.game}/${key}`,
     priority,
   });
 
@@ -55,9 +57,9 @@ async function answer(questions: readonly Question[], choice: number): Promise<v
   // Shown at once; what was stored is stored when the promise resolves, and sent whenever there is a network.
   show(questions);
   setText("word", choice === question.answer ? "Right." : `No: ${question.choices[question.answer] ?? ""}.`);
-  await queue("answer", { questionId: question.id, choice }, "high");
+  await queue("answer", question.id, { questionId: question.id, choice }, "high");
   if (progress.answers.length === questions.length)
-    await queue("completed", { score: right(questions), of: questions.length }, "critical");
+    await queue("completed", "completed", { score: right(questions), of: questions.length }, "critical");
   await keep();
 }
 
