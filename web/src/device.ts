@@ -2,7 +2,6 @@
 
 import { type OfflineSync, OfflineSyncError, open, type SyncStatus } from "offline-ai-sync";
 import { type ContentCache, openCache } from "offline-ai-sync/cache";
-import { defineDevtools } from "offline-ai-sync/devtools";
 import { showBoard } from "./board.ts";
 import { element, setText } from "./dom.ts";
 import { installWeather } from "./network.ts";
@@ -67,7 +66,7 @@ function openedCache(): Promise<ContentCache> {
 const article = (n: number): string =>
   Array.from({ length: 200 * n }, (_, word) => `word${(word * word * n) % 9_973}`).join(" ");
 onClick("read", async () => {
-  const kept = await openedCache();
+  const [kept] = await Promise.all([openedCache(), tools]);
   element("tools").cache = kept;
   for (let read = 0; read < 6; read++) {
     const n = 1 + Math.floor(Math.random() ** 2 * ARTICLES);
@@ -91,9 +90,13 @@ showStatus(engine.status.get());
 // A page that is only to show the queue says `documents=no`.
 if (query.get("documents") === "no") element("board").hidden = true;
 else showBoard(engine);
-defineDevtools();
-element("tools").engine = engine;
 announceUntilHeard();
+// The tools are for whoever looks; the app itself comes first.
+const tools = import("offline-ai-sync/devtools").then(({ defineDevtools }) => {
+  defineDevtools();
+  element("tools").engine = engine;
+});
+tools.catch((error: unknown) => setText("reason", String(error)));
 new ResizeObserver(() => parent.postMessage({ height: document.body.scrollHeight }, location.origin)).observe(
   document.body,
 );
