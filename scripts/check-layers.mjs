@@ -91,6 +91,7 @@ const may_import = {
   documents: ["core", "browser", "documents"],
   privacy: ["core", "browser", "cache", "documents", "privacy"],
   models: ["core", "browser", "runtimes", "models"],
+  devtools: ["core", "browser", "cache", "documents", "privacy", "devtools"],
 };
 const server_packages =
   /^(node:|#server\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@opentelemetry\/api$|@photostructure\/sqlite$)/;
@@ -103,6 +104,7 @@ const packages_of = {
   cache: /^#core\.mjs$/,
   server: server_packages,
   runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#infer\.mjs$)/,
+  devtools: /^preact($|\/hooks$)/,
   bindings: /^(react($|\/)|vue$|svelte($|\/))/,
 };
 // `web` and the package tests see what a user of the package sees.

@@ -39,6 +39,17 @@ export interface CachedItem {
   readonly cachedAt: number;
   readonly expiresAt: number | undefined;
   readonly etag: string | undefined;
+  readonly sealed: boolean;
+  /** Reads that were answered with it since this context opened the cache. */
+  readonly hits: number;
+}
+
+/** Since this context opened the cache. */
+export interface CacheFigures {
+  readonly budgetBytes: number;
+  readonly hits: number;
+  /** Reads that found nothing fresh. */
+  readonly misses: number;
 }
 
 export interface CacheOptions {
@@ -56,6 +67,8 @@ export interface CacheOptions {
 
 export const BUDGET_BYTES_DEFAULT = 50_000_000;
 const CONTENT_BYTES_MAX = 8_000_000;
+/** Beyond it the policy's sketch counts no further. */
+const REHEARSED_HITS_MAX = 100;
 
 export const cacheDatabase = (name: string, subject = ""): string => `oas-cache:${name}${subject && `:${subject}`}`;
 const keyOf = (contentType: string, contentId: string): string => {
@@ -75,9 +88,12 @@ export class ContentCache {
   readonly #writing = new Map<string, Promise<unknown>>();
   /** The version of each item as far as this context has seen it; index and body are written together, so they agree. */
   readonly #versions = new Map<string, number>();
+  readonly #hits = new Map<string, number>();
+  #misses = 0;
   readonly #now: () => number;
   readonly keys: KeyRing | undefined;
   #budget: number;
+  #another: (() => Promise<ContentCore>) | undefined;
 
   private constructor(options: CacheOptions, shelf: Shelf, policy: CachePolicy, keys: KeyRing | undefined) {
     this.#options = options;
@@ -88,13 +104,19 @@ export class ContentCache {
     this.#budget = options.budgetBytes ?? BUDGET_BYTES_DEFAULT;
   }
 
-  static async open(options: CacheOptions, core: Promise<ContentCore>): Promise<ContentCache> {
+  /** `another` makes a second core, which a rehearsal may spoil. */
+  static async open(
+    options: CacheOptions,
+    core: Promise<ContentCore>,
+    another?: () => Promise<ContentCore>,
+  ): Promise<ContentCache> {
     const shelf = new Shelf(cacheDatabase(options.name, options.subject));
     const { keys: mode = { kind: "device" } } = options;
     const ring = mode === "none" ? undefined : KeyRing.open(shelf.cabinet, mode);
     const [policy, keys, items] = await Promise.all([core.then((c) => new CachePolicy(c)), ring, shelf.list()]);
     const cache = new ContentCache(options, shelf, policy, keys);
     policy.setBudget(cache.#budget);
+    cache.#another = another;
     for (const [key, { version }] of items) cache.#versions.set(key, version);
     const victims = items.flatMap(([key, item]) => policy.put(key, item.stored, item.priority, item.pinned));
     if (victims.length > 0) await shelf.remove(victims);
@@ -149,6 +171,8 @@ export class ContentCache {
     this.#policy.touch(key);
     const found = this.#hot.get(key) ?? (await this.#read(key));
     const fresh = found && (found.index.expiresAt === undefined || found.index.expiresAt > this.#now());
+    if (fresh) this.#hits.set(key, (this.#hits.get(key) ?? 0) + 1);
+    else this.#misses++;
     if (found && (fresh || !fallback)) return fresh ? found.value : undefined;
     if (!fallback) return undefined;
     const renewed = this.#ask(key, contentType, contentId, fallback, options, found?.index);
@@ -158,12 +182,45 @@ export class ContentCache {
   }
 
   async list(): Promise<readonly CachedItem[]> {
-    return (await this.#shelf.list()).map(([, item]) => ({
+    return (await this.#shelf.list()).map(([key, item]) => this.#item(key, item));
+  }
+
+  #item(key: string, item: IndexRecord): CachedItem {
+    return {
       contentType: item.contentType,
       contentId: item.contentId,
       ...{ bytes: item.bytes, stored: item.stored, priority: item.priority, pinned: item.pinned },
       ...{ cachedAt: item.cachedAt, expiresAt: item.expiresAt, etag: item.etag },
-    }));
+      ...{ sealed: item.sealed, hits: this.#hits.get(key) ?? 0 },
+    };
+  }
+
+  get figures(): CacheFigures {
+    const hits = [...this.#hits.values()].reduce((sum, count) => sum + count, 0);
+    return { budgetBytes: this.#budget, hits, misses: this.#misses };
+  }
+
+  /**
+   * What `shrinkTo` would give up now. A rehearsal: the same policy decides, in a core of its own that knows of requests only
+   * the hits of this context. Nothing is touched.
+   */
+  async victimsAt(bytes: number): Promise<readonly CachedItem[]> {
+    if (!this.#another) throw failure("invalid_argument", "this cache was opened without a core to rehearse in");
+    const [items, policy] = await Promise.all([
+      this.#shelf.list(),
+      this.#another().then((core) => new CachePolicy(core)),
+    ]);
+    try {
+      policy.setBudget(Number.MAX_SAFE_INTEGER);
+      for (const [key, { stored, priority, pinned }] of items) {
+        policy.put(key, stored, priority, pinned);
+        for (let hits = Math.min(this.#hits.get(key) ?? 0, REHEARSED_HITS_MAX); hits > 0; hits--) policy.touch(key);
+      }
+      const victims = new Set(policy.setBudget(bytes));
+      return items.filter(([key]) => victims.has(key)).map(([key, item]) => this.#item(key, item));
+    } finally {
+      policy.close();
+    }
   }
 
   async delete(contentType: string, contentId: string): Promise<void> {

@@ -5,9 +5,16 @@ import { type CacheOptions, ContentCache } from "./content-cache.ts";
 
 export { OfflineSyncError } from "../core/errors.ts";
 export type { KeyMode, KeyRing } from "../crypto/key-ring.ts";
-export type { CachedItem, CacheOptions, ContentCache, ContentOptions, ReadOptions } from "./content-cache.ts";
+export type {
+  CachedItem,
+  CacheFigures,
+  CacheOptions,
+  ContentCache,
+  ContentOptions,
+  ReadOptions,
+} from "./content-cache.ts";
 export { cacheRoute, type RouteOptions } from "./route.ts";
 export type { Fallback } from "./value.ts";
 
 export const openCache = (options: CacheOptions & WasmOptions): Promise<ContentCache> =>
-  ContentCache.open(options, createContentCore(options));
+  ContentCache.open(options, createContentCore(options), () => createContentCore(options));

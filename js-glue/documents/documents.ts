@@ -65,6 +65,8 @@ export class Documents {
   readonly #followers = new Set<(name: DocumentName, origin: Origin) => void>();
   /** Rules that are being declared, by space and collection: what uses a collection waits until its rules are stored here. */
   readonly #declaring = new Map<string, Promise<void>>();
+  /** Under which this context has numbered edits, in hex. */
+  readonly #epochs = new Set<string>();
   #running: Promise<Running> | undefined;
   #closed = false;
 
@@ -128,7 +130,9 @@ export class Documents {
     const { database } = this.#engine.inspect();
     const shelf = new Shelf(host.store);
     await shelf.forgetRefused(refusedOf(await this.#engine.deadLetters.export()));
-    const replicas = new Replicas(core, shelf, mintEpoch(systemRandom), (name, origin) => this.#tell(name, origin));
+    const epoch = mintEpoch(systemRandom);
+    this.#epochs.add(epoch.toString(16).padStart(16, "0"));
+    const replicas = new Replicas(core, shelf, epoch, (name, origin) => this.#tell(name, origin));
     const channel = documentChannel(database, (message) => this.#heard(message));
     const device = formatDeviceId(host.device);
     const { transport } = host;
@@ -209,6 +213,11 @@ export class Documents {
     const { shelf, puller } = await this.#start();
     puller.follow(space);
     return shelf.names(space, collection);
+  }
+
+  /** Whether a side of a conflict was made by this context: its `epoch` as conflict records name it. */
+  isOwn(epoch: string): boolean {
+    return this.#epochs.has(epoch);
   }
 
   /** Every document stored here, as it is shown here; deleted ones are left out. */

@@ -19,6 +19,7 @@ const extra = [
   ["documents", "js-glue/documents/index.ts"],
   ["privacy", "js-glue/privacy/index.ts"],
   ["analytics", "js-glue/analytics/index.ts"],
+  ["devtools", "js-glue/devtools/index.ts"],
   ["models", "js-glue/models/index.ts"],
   ["models-onnx", "js-glue/runtimes/onnx.ts"],
   ["models-tfjs", "js-glue/runtimes/tfjs.ts"],

@@ -1,13 +1,10 @@
 // The playground of the demo: five models, another runtime, consent, reports, intents of one's own, and all of it offline.
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { Browser, chromiumPath } from "./chromium.ts";
+import { Demo } from "./demo.ts";
 
 interface Reports {
   readonly models: readonly {
@@ -17,37 +14,25 @@ interface Reports {
 }
 
 describe("the playground", { skip: chromiumPath() ? false : "there is no Chromium" }, () => {
-  const folder = mkdtempSync(join(tmpdir(), "oas-playground-"));
+  const demo = new Demo();
   const browser = new Browser();
-  let server: ChildProcess;
-  let url = "";
   let page: Page;
   const errors: string[] = [];
   before(async () => {
-    const db = `sqlite:${join(folder, "db.sqlite")}`;
-    const args = ["dist/cli.js", "serve", "--demo", "dist/demo", "--port", "0", "--json", "--log", "error", "--db", db];
-    server = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-    const line = await new Promise<string>((resolve, reject) => {
-      if (server.stdout) createInterface({ input: server.stdout }).once("line", resolve);
-      server.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-    });
-    url = (JSON.parse(line) as { url: string }).url;
+    await demo.start();
     await browser.start();
     page = await browser.context.newPage();
     page.on("pageerror", (error) => errors.push(String(error)));
     page.on("console", (message) => {
       if (message.type() === "error" && /Content Security Policy/.test(message.text())) errors.push(message.text());
     });
-    await page.goto(url);
+    await page.goto(demo.url);
     await page.click('a[href="/models.html"]');
     await page.waitForURL("**/models.html");
   });
   after(async () => {
     await browser.stop();
-    const ended = new Promise((resolve) => server.once("exit", resolve));
-    server.kill("SIGTERM");
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
+    await demo.stop();
   });
 
   const ready = () => page.waitForFunction(() => document.getElementById("state")?.textContent !== "working");

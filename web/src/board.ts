@@ -1,7 +1,7 @@
-/** The shared documents of the demo: a profile, a cart and to-dos that every device edits, and what it does with conflicts. */
+/** The shared documents of the demo: a profile, a cart and to-dos that every device edits. The devtools show their conflicts. */
 
 import type { OfflineSync } from "offline-ai-sync";
-import { type Collection, type Conflict, withDocuments } from "offline-ai-sync/documents";
+import { withDocuments } from "offline-ai-sync/documents";
 import { button, coalesced, element, setRows, setText } from "./dom.ts";
 
 interface Profile {
@@ -28,46 +28,6 @@ const GOODS: Cart = {
     { sku: "bread", title: "Bread", quantity: 0 },
   ],
 };
-const shownConflicts = 5;
-
-const text = (value: unknown): string =>
-  value === undefined ? "(deleted)" : typeof value === "string" ? value : JSON.stringify(value);
-
-/** Three columns: what both had agreed on, and the sides, each with the button that takes it. */
-function conflictCard(of: Collection, conflict: Conflict, done: () => void): HTMLElement {
-  const card = document.createElement("div");
-  card.className = "conflict";
-  card.dataset["class"] = conflict.class;
-  const head = document.createElement("p");
-  head.textContent = `${conflict.collection} ${conflict.path}: ${conflict.class}, ${conflict.rule}`;
-  const sides = document.createElement("dl");
-  sides.className = "sides";
-  const column = (title: string, value: unknown, take: boolean): void => {
-    const cell = document.createElement("div");
-    const term = document.createElement("dt");
-    term.textContent = title;
-    const shown = document.createElement("dd");
-    shown.textContent = take || value !== undefined ? text(value) : "(nothing)";
-    shown.style.margin = "0";
-    cell.append(term, shown);
-    if (take)
-      cell.append(
-        button("Take this", () => {
-          of.conflicts.resolve(conflict.documentId, conflict.id, value).then(done, done);
-        }),
-      );
-    sides.append(cell);
-  };
-  column("agreed before", conflict.base, conflict.base !== undefined);
-  conflict.siblings.slice(0, 2).forEach((side, i) => {
-    const won = JSON.stringify(side.value) === JSON.stringify(conflict.winner);
-    column(`side ${i + 1}${won && conflict.class !== "manual" ? " (visible)" : ""}`, side.value, true);
-  });
-  card.append(head, sides);
-  if (conflict.class === "lossy")
-    card.append(button("Undo", () => void of.conflicts.undo(conflict.documentId, conflict.id).then(done, done)));
-  return card;
-}
 
 export function showBoard(engine: OfflineSync): void {
   const app = withDocuments(engine, { wasmUrl: "/documents.wasm" });
@@ -76,7 +36,6 @@ export function showBoard(engine: OfflineSync): void {
     schema: { "/lines": "list:key=sku", "/lines/*/quantity": "counter" },
   });
   const todos = app.collection<Todo>("todos");
-  const all: readonly Collection[] = [profiles as Collection, carts as Collection, todos as Collection];
   Object.assign(globalThis, { documents: { profiles, carts, todos } });
 
   const form = element<HTMLFormElement>("profile");
@@ -126,25 +85,9 @@ export function showBoard(engine: OfflineSync): void {
     );
   }
 
-  async function showConflicts(): Promise<void> {
-    const found = (
-      await Promise.all(all.map(async (of) => (await of.conflicts.list()).map((one) => [of, one] as const)))
-    ).flat();
-    const counted = (name: string): number => found.filter(([, one]) => one.class === name).length;
-    setText(
-      "conflict-counts",
-      `${counted("lossless")} lossless, ${counted("lossy")} lossy, ${counted("manual") + counted("failed")} for a person`,
-    );
-    const order = ["manual", "failed", "lossy", "lossless"];
-    found.sort(([, a], [, b]) => order.indexOf(a.class) - order.indexOf(b.class));
-    element("conflicts").replaceChildren(
-      ...found.slice(0, shownConflicts).map(([of, one]) => conflictCard(of, one, () => void refresh())),
-    );
-  }
-
   const refresh = coalesced(
     async () => {
-      await Promise.all([showProfile(), showCart(), showTodos(), showConflicts()]);
+      await Promise.all([showProfile(), showCart(), showTodos()]);
       setText("board-state", "");
     },
     (error) => setText("board-state", String(error)),
@@ -169,7 +112,7 @@ export function showBoard(engine: OfflineSync): void {
     act(todos.put(crypto.randomUUID(), { title: input.value, done: false }));
     input.value = "";
   });
-  for (const one of all) one.subscribe(() => void refresh());
+  for (const one of [profiles, carts, todos]) one.subscribe(() => void refresh());
   // Two devices that seed the same cart seed one cart.
   act(carts.seed("basket", GOODS));
 }

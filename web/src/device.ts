@@ -1,19 +1,22 @@
-/** One device of the demo: an ordinary page that uses the engine. */
+/** One device of the demo: an ordinary page that uses the engine, with the devtools beside it. */
 
-import { type DeadLetter, type OfflineSync, OfflineSyncError, open, type SyncStatus } from "offline-ai-sync";
+import { type OfflineSync, OfflineSyncError, open, type SyncStatus } from "offline-ai-sync";
+import { type ContentCache, openCache } from "offline-ai-sync/cache";
 import { showBoard } from "./board.ts";
-import { button, coalesced, element, setRows, setText } from "./dom.ts";
-import { installSwitch, setNetwork } from "./network.ts";
+import { element, setText } from "./dom.ts";
+import { installWeather } from "./network.ts";
+import { changeWeather, showNetwork } from "./network-panel.ts";
 
-const device = new URLSearchParams(location.search).get("device") ?? "phone";
-const shown = 8;
+const query = new URLSearchParams(location.search);
+const device = query.get("device") ?? "phone";
+const name = `demo-${device}`;
 
-installSwitch();
+installWeather();
 const engine: OfflineSync = open({
-  name: `demo-${device}`,
+  name,
   url: "/api/offline-ai",
   wasmUrl: "/core.wasm",
-  worker: { url: "/sw.classic.js", scope: `/device.html?device=${device}` },
+  worker: { url: "/device-sw.js", scope: `/device.html?device=${device}` },
 });
 
 const tones: Partial<Record<SyncStatus["phase"], string>> = {
@@ -25,49 +28,10 @@ const tones: Partial<Record<SyncStatus["phase"], string>> = {
 };
 
 function showStatus(status: SyncStatus): void {
-  setText("phase", status.phase);
+  setText("phase", status.pending > 0 ? `${status.phase}, ${status.pending} waiting` : status.phase);
   element("phase").setAttribute("data-tone", tones[status.phase] ?? "");
   setText("reason", status.storage === "ok" ? (status.reason ?? "") : `storage: ${status.storage}`);
-  setText("pending", status.pending);
-  setText("applied", status.applied);
-  setText("dead", status.deadLetters);
-  element("lanes").replaceChildren(
-    ...Object.entries(status.pendingByLane)
-      .filter(([, count]) => count > 0)
-      .map(([lane, count]) => {
-        const chip = document.createElement("span");
-        chip.className = "lane";
-        chip.textContent = `${lane} ${count}`;
-        return chip;
-      }),
-  );
 }
-
-function letterRow(letter: DeadLetter): (string | Node)[] {
-  const actions = document.createElement("span");
-  actions.append(
-    button("Mend and retry", () => void act(() => engine.deadLetters.edit(letter.id, { mended: true }))),
-    button("Drop", () => void act(() => engine.deadLetters.drop(letter.id))),
-  );
-  return [letter.eventType, letter.code, actions];
-}
-
-async function showLists(): Promise<void> {
-  const [queue, letters] = await Promise.all([
-    engine.pending.list({ limit: shown }),
-    engine.deadLetters.list({ limit: shown }),
-  ]);
-  setRows(
-    "queue",
-    queue.items
-      .slice(0, shown)
-      .map((event) => [event.lane, event.eventType, event.entity, String(JSON.stringify(event.eventData).length)]),
-  );
-  setRows("letters", letters.items.slice(0, shown).map(letterRow));
-  element("letters-table").hidden = letters.items.length === 0;
-}
-
-const refresh = coalesced(showLists, (error) => setText("reason", String(error)));
 
 async function act(work: () => Promise<unknown>): Promise<void> {
   try {
@@ -75,86 +39,65 @@ async function act(work: () => Promise<unknown>): Promise<void> {
   } catch (error) {
     setText("reason", error instanceof OfflineSyncError ? `${error.code}: ${error.message}` : String(error));
   }
-  await refresh();
 }
 
-let item = 0;
-element("name").textContent = device;
-element("add").addEventListener(
-  "click",
-  () =>
-    void act(() =>
-      engine.queueEvent({
-        eventType: "cart.add",
-        moduleId: "shop",
-        eventData: { item: ++item, device },
-        entity: "cart/1",
-      }),
-    ),
-);
-element("order").addEventListener(
-  "click",
-  () =>
-    void act(() =>
-      engine.queueEvent({
-        eventType: "order.place",
-        moduleId: "shop",
-        eventData: { items: item, device },
-        priority: "critical",
-        entity: "cart/1",
-      }),
-    ),
-);
-element("views").addEventListener(
-  "click",
-  () =>
-    void act(() =>
-      Promise.all(
-        Array.from({ length: 100 }, (_, i) =>
-          engine.queueEvent({
-            eventType: "page.view",
-            moduleId: "shop",
-            eventData: { page: `/p/${i}`, device },
-            priority: "low",
-          }),
-        ),
-      ),
-    ),
-);
-element("bad").addEventListener(
-  "click",
-  () => void act(() => engine.queueEvent({ eventType: "demo.refuse", moduleId: "shop", eventData: { device } })),
-);
-// No farewell to anyone: the page is simply gone, as after a crash.
-element("kill").addEventListener("click", () => location.reload());
-element<HTMLInputElement>("online").addEventListener("change", ({ target }) => {
-  setNetwork((target as HTMLInputElement).checked);
-});
+const onClick = (id: string, work: () => Promise<unknown>): void =>
+  element(id).addEventListener("click", () => void act(work));
+const shop = (eventType: string, data: object, more: object = {}) =>
+  engine.queueEvent({ eventType, moduleId: "shop", eventData: { ...data, device }, ...more });
 
-engine.status.subscribe((status) => {
-  showStatus(status);
-  void refresh();
+let item = 0;
+onClick("add", () => shop("cart.add", { item: ++item }, { entity: "cart/1" }));
+onClick("order", () => shop("order.place", { items: item }, { entity: "cart/1", priority: "critical" }));
+onClick("views", () =>
+  Promise.all(Array.from({ length: 100 }, (_, i) => shop("page.view", { page: `/p/${i}` }, { priority: "low" }))),
+);
+onClick("bad", () => shop("demo.refuse", {}));
+// No farewell to anyone: the page is simply gone, as after a crash.
+onClick("kill", async () => location.reload());
+
+const ARTICLES = 12;
+let cache: Promise<ContentCache> | undefined;
+function openedCache(): Promise<ContentCache> {
+  cache ??= openCache({ name, wasmUrl: "/core.wasm", budgetBytes: 1_000_000 });
+  return cache;
+}
+/** What a server would answer; longer for some than for others. */
+const article = (n: number): string =>
+  Array.from({ length: 200 * n }, (_, word) => `word${(word * word * n) % 9_973}`).join(" ");
+onClick("read", async () => {
+  const [kept] = await Promise.all([openedCache(), tools]);
+  element("tools").cache = kept;
+  for (let read = 0; read < 6; read++) {
+    const n = 1 + Math.floor(Math.random() ** 2 * ARTICLES);
+    await kept.cachedContent("article", String(n), () => article(n), { priority: n % 3 === 0 ? 7 : 5, ttl: "7d" });
+  }
 });
-showStatus(engine.status.get());
-void refresh();
 
 // The server pane asks for this device's history under its id.
 async function announce(): Promise<void> {
   const { deviceId } = await engine.registerDevice();
   parent.postMessage({ device, deviceId }, location.origin);
 }
-const announcing = setInterval(
-  () =>
-    void announce().then(
-      () => clearInterval(announcing),
-      () => undefined,
-    ),
-  1_000,
-);
+function announceUntilHeard(): void {
+  announce().catch(() => setTimeout(announceUntilHeard, 1_000));
+}
+
+setText("name", device);
+showNetwork();
+engine.status.subscribe(showStatus);
+showStatus(engine.status.get());
 // A page that is only to show the queue says `documents=no`.
-if (new URLSearchParams(location.search).get("documents") === "no") element("board").hidden = true;
+if (query.get("documents") === "no") element("board").hidden = true;
 else showBoard(engine);
+announceUntilHeard();
+// The tools are for whoever looks; the app itself comes first.
+const tools = import("offline-ai-sync/devtools").then(({ defineDevtools }) => {
+  defineDevtools();
+  element("tools").engine = engine;
+});
+tools.catch((error: unknown) => setText("reason", String(error)));
 new ResizeObserver(() => parent.postMessage({ height: document.body.scrollHeight }, location.origin)).observe(
   document.body,
 );
-Object.assign(globalThis, { engine });
+Object.assign(globalThis, { engine, changeWeather });

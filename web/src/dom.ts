@@ -1,5 +1,9 @@
 /** The few ways this page touches the document. */
 
+import type { DevtoolsElement } from "offline-ai-sync/devtools";
+
+export function element(id: "tools"): DevtoolsElement;
+export function element<T extends HTMLElement>(id: string): T;
 export function element<T extends HTMLElement>(id: string): T {
   const found = document.getElementById(id);
   if (!found) throw new Error(`no element #${id}`);

@@ -80,3 +80,5 @@ async function poll(): Promise<void> {
 }
 
 void poll();
+// Without it the page works as well, only not without a network.
+navigator.serviceWorker?.register("/sw.js").catch(() => undefined);

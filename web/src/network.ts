@@ -1,18 +1,67 @@
-/** The device's own network switch: a page cannot pull the cable of one frame, so its `fetch` does. */
+/** The device's own network weather: a page cannot pull the cable of one frame, so its `fetch` does. */
 
-let cut = false;
+export const TROUBLES = {
+  none: "no trouble",
+  captive: "captive portal: somebody else's page answers",
+  error: "server error: everything is answered 500",
+  unauthorized: "signed out: everything is answered 401",
+} as const;
+export type Trouble = keyof typeof TROUBLES;
 
-export function installSwitch(): void {
-  const real = globalThis.fetch.bind(globalThis);
-  globalThis.fetch = (input, init) => {
-    const url = new URL(input instanceof Request ? input.url : String(input), location.href);
-    if (cut && url.pathname.startsWith("/api/")) return Promise.reject(new TypeError("the network switch is off"));
-    return real(input, init);
-  };
-  Object.defineProperty(navigator, "onLine", { configurable: true, get: () => !cut });
+export interface Weather {
+  readonly online: boolean;
+  readonly latencyMs: number;
+  /** Share of requests that never arrive, 0 to 1. */
+  readonly requestsLost: number;
+  /** Share of answers that never arrive: the server has done its work, and nobody here knows. */
+  readonly repliesLost: number;
+  readonly trouble: Trouble;
 }
 
-export function setNetwork(online: boolean): void {
-  cut = !online;
-  globalThis.dispatchEvent(new Event(online ? "online" : "offline"));
+export const FINE: Weather = { online: true, latencyMs: 0, requestsLost: 0, repliesLost: 0, trouble: "none" };
+
+const PORTAL = "<!doctype html><title>Welcome</title><h1>Accept our terms to go online</h1>";
+const answered = (status: number, type: string, body: string): Response =>
+  new Response(body, { status, headers: { "content-type": type } });
+const FOREIGN: Readonly<Record<Exclude<Trouble, "none">, () => Response>> = {
+  captive: () => answered(200, "text/html", PORTAL),
+  error: () => answered(500, "text/plain", "Internal Server Error"),
+  unauthorized: () => answered(401, "application/problem+json", '{"code":"unauthorized"}'),
+};
+
+let weather = FINE;
+
+const cut = (): TypeError => new TypeError("the network was cut");
+
+function pause(ms: number, signal: AbortSignal | null | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    setTimeout(resolve, ms);
+  });
+}
+
+/** Call it before anything fetches. `random` decides what is lost. */
+export function installWeather(random: () => number = Math.random): void {
+  const real = globalThis.fetch.bind(globalThis);
+  globalThis.fetch = async (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : String(input), location.href);
+    if (!url.pathname.startsWith("/api/")) return real(input, init);
+    if (weather.latencyMs > 0) await pause(weather.latencyMs, init?.signal);
+    const { online, trouble, requestsLost, repliesLost } = weather;
+    if (!online || random() < requestsLost) throw cut();
+    if (trouble !== "none") return FOREIGN[trouble]();
+    const reply = await real(input, init);
+    if (random() >= repliesLost) return reply;
+    await reply.body?.cancel();
+    throw cut();
+  };
+  Object.defineProperty(navigator, "onLine", { configurable: true, get: () => weather.online });
+}
+
+export const getWeather = (): Weather => weather;
+
+export function setWeather(change: Partial<Weather>): void {
+  const { online } = weather;
+  weather = { ...weather, ...change };
+  if (weather.online !== online) dispatchEvent(new Event(weather.online ? "online" : "offline"));
 }

@@ -1,0 +1,108 @@
+/** The tabs, and which panels there are. */
+
+import { type ComponentChild, type FunctionComponent, h } from "preact";
+import { useRef, useState } from "preact/hooks";
+import type { OfflineSync } from "../browser/client.ts";
+import type { ContentCache } from "../cache/content-cache.ts";
+import type { Documents } from "../documents/documents.ts";
+import { useStatus } from "./hooks.ts";
+import { CachePanel } from "./panels/cache.ts";
+import { ConflictsPanel } from "./panels/conflicts.ts";
+import { DeadLettersPanel } from "./panels/dead-letters.ts";
+import { PrivacyPanel } from "./panels/privacy.ts";
+import { QueuePanel } from "./panels/queue.ts";
+import { StoragePanel } from "./panels/storage.ts";
+import { TimelinePanel } from "./panels/timeline.ts";
+import type { Timeline } from "./timeline.ts";
+import { text } from "./view.ts";
+
+/** What every panel is given. */
+export interface PanelProps {
+  readonly engine: OfflineSync;
+  readonly documents: Documents | undefined;
+  readonly cache: ContentCache | undefined;
+  readonly timeline: Timeline;
+  /** Buttons that change something are there. */
+  readonly allowed: boolean;
+}
+
+interface Tab {
+  readonly id: string;
+  readonly title: string;
+  readonly panel: FunctionComponent<PanelProps>;
+  readonly there?: (props: PanelProps) => boolean;
+}
+
+const TABS: readonly Tab[] = [
+  { id: "queue", title: "Queue", panel: QueuePanel },
+  { id: "dead-letters", title: "Dead letters", panel: DeadLettersPanel },
+  { id: "timeline", title: "Timeline", panel: TimelinePanel },
+  { id: "conflicts", title: "Conflicts", panel: ConflictsPanel, there: ({ documents }) => documents !== undefined },
+  { id: "cache", title: "Cache", panel: CachePanel, there: ({ cache }) => cache !== undefined },
+  { id: "storage", title: "Storage", panel: StoragePanel },
+  { id: "privacy", title: "Privacy", panel: PrivacyPanel },
+];
+
+const STEPS: Readonly<Record<string, (at: number, count: number) => number>> = {
+  ArrowRight: (at, count) => (at + 1) % count,
+  ArrowLeft: (at, count) => (at + count - 1) % count,
+  Home: () => 0,
+  End: (_, count) => count - 1,
+};
+
+function Count({ engine, tab }: { readonly engine: OfflineSync; readonly tab: string }): ComponentChild {
+  const { pending, deadLetters } = useStatus(engine);
+  const count = tab === "queue" ? pending : tab === "dead-letters" ? deadLetters : 0;
+  return count > 0 ? h("span", { class: "count" }, text.count(count)) : null;
+}
+
+function Tabs({ first, ...props }: PanelProps & { readonly first: string }): ComponentChild {
+  const tabs = TABS.filter(({ there }) => there?.(props) ?? true);
+  const [chosen, choose] = useState(first);
+  const list = useRef<HTMLDivElement>(null);
+  const at = Math.max(
+    0,
+    tabs.findIndex(({ id }) => id === chosen),
+  );
+  const { id, panel } = tabs[at] as Tab;
+  const step = (event: KeyboardEvent): void => {
+    const next = tabs[STEPS[event.key]?.(at, tabs.length) ?? -1];
+    if (!next) return;
+    event.preventDefault();
+    choose(next.id);
+    list.current?.querySelector<HTMLElement>(`#tab-${next.id}`)?.focus();
+  };
+  return h(
+    "div",
+    { class: "devtools" },
+    h(
+      "div",
+      { class: "tabs", role: "tablist", "aria-label": "Offline AI Sync devtools", ref: list, onKeyDown: step },
+      tabs.map((tab) =>
+        h(
+          "button",
+          {
+            ...{ type: "button", role: "tab", id: `tab-${tab.id}`, key: tab.id },
+            "aria-selected": tab.id === id,
+            "aria-controls": "panel",
+            tabIndex: tab.id === id ? 0 : -1,
+            onClick: () => choose(tab.id),
+          },
+          tab.title,
+          h(Count, { engine: props.engine, tab: tab.id }),
+        ),
+      ),
+    ),
+    h(
+      "div",
+      { class: "panel", role: "tabpanel", id: "panel", "aria-labelledby": `tab-${id}`, tabIndex: 0 },
+      h(panel, { ...props, key: id }),
+    ),
+  );
+}
+
+export function App(props: Omit<PanelProps, "engine"> & { readonly engine: OfflineSync | undefined; first: string }) {
+  const { engine } = props;
+  if (!engine) return h("p", { class: "empty" }, "Set this element's property `engine` to what open() returned.");
+  return h(Tabs, { ...props, engine, key: engine.inspect().database });
+}
