@@ -241,10 +241,10 @@ export class SqliteDatabase implements Database {
     return isBusy(error);
   }
 
+  // By what the driver says of itself, never by words: a handler's own error may speak of a malformed address.
   isTrouble(error: unknown): boolean {
-    return /SQLITE_(IOERR|FULL|CORRUPT|NOTADB|CANTOPEN|READONLY|NOMEM)|disk I\/O error|database or disk is full|malformed|unable to open|readonly database|not open/.test(
-      messageOf(error),
-    );
+    const { code, sqliteCode } = (error ?? {}) as { readonly code?: unknown; readonly sqliteCode?: unknown };
+    return code === "ERR_INVALID_STATE" || (typeof sqliteCode === "number" && TROUBLES.has(sqliteCode & 0xff));
   }
 
   pressure(): { readonly waiting: number; readonly max: number } {
@@ -287,6 +287,9 @@ export class SqliteDatabase implements Database {
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? `${String((error as { code?: unknown }).code ?? "")} ${error.message}` : String(error);
+
+/** NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB. */
+const TROUBLES: ReadonlySet<number> = new Set([7, 8, 10, 11, 13, 14, 26]);
 
 const isBusy = (error: unknown): boolean => /database is locked|SQLITE_BUSY/.test(messageOf(error));
 
