@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureModules, ensureToolchain } from "./lib/ensure.mjs";
-import { extraEntries, nodeEntries, pageEntries, workerEntries } from "./lib/entries.mjs";
+import { bindingEntries, extraEntries, nodeEntries, pageEntries, workerEntries } from "./lib/entries.mjs";
 import { withLock } from "./lib/lock.mjs";
 import { buildPreset } from "./lib/native.mjs";
 import { at, capture, die, filesBelow, helpFor, run, say } from "./lib/run.mjs";
@@ -107,10 +107,15 @@ async function bundle(esbuild, entries, options) {
 
 async function emitScripts(esbuild) {
   const browser = { minify: true, sourcemap: true };
-  for (const entries of [pageEntries(), extraEntries()]) {
+  // An app has one framework, and one file packs better than two: bindings share no chunks.
+  for (const [entries, splitting] of [
+    [pageEntries(), true],
+    [extraEntries(), true],
+    [bindingEntries(), false],
+  ]) {
     await bundle(esbuild, entries, {
       ...browser,
-      splitting: true,
+      splitting,
       chunkNames: "chunk-[hash]",
       plugins: [gluePlugin({ inline: false })],
       external: ["react", "vue", "svelte", "svelte/*", "onnxruntime-web", "onnxruntime-web/*", "@tensorflow/*"],
@@ -166,7 +171,8 @@ function emitTypes() {
     const text = readFileSync(at(name), "utf8").replace(specifier, "$1$2$3.js$2");
     emit(name.replace("build/types/js-glue/", "types/"), text);
   }
-  for (const { name, source } of [...pageEntries(), ...extraEntries(), ...workerEntries(), ...nodeEntries()]) {
+  const inPages = [...pageEntries(), ...extraEntries(), ...bindingEntries()];
+  for (const { name, source } of [...inPages, ...workerEntries(), ...nodeEntries()]) {
     if (name === "cli") continue;
     emit(`${name}.d.ts`, `export * from "./${source.replace("js-glue/", "types/").replace(/\.ts$/, ".js")}";\n`);
   }

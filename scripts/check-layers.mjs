@@ -82,7 +82,8 @@ const may_import = {
   browser: ["core", "browser"],
   runtimes: ["core", "runtimes"],
   server: ["core", "server"],
-  bindings: ["core", "bindings"],
+  // Types of all these; their budget (scripts/budgets.json) has no room for code of theirs.
+  bindings: ["core", "browser", "cache", "documents", "models", "bindings"],
   testing: ["core", "testing"],
   worker: ["core", "browser", "cache", "crypto", "runtimes", "models", "worker"],
   crypto: ["core", "crypto"],

@@ -7,6 +7,10 @@ import { at } from "./run.mjs";
 const page = [
   ["index", "js-glue/browser/index.ts"],
   ["testing", "js-glue/testing/index.ts"],
+];
+
+/** One for each framework. They know other entries by their types alone. */
+const bindings = [
   ["react", "js-glue/bindings/react.ts"],
   ["vue", "js-glue/bindings/vue.ts"],
   ["svelte", "js-glue/bindings/svelte.ts"],
@@ -42,5 +46,6 @@ const present = (list) =>
 
 export const pageEntries = () => present(page);
 export const extraEntries = () => present(extra);
+export const bindingEntries = () => present(bindings);
 export const workerEntries = () => present(worker);
 export const nodeEntries = () => present(node);

@@ -132,6 +132,20 @@ for (const kind of databaseKinds) {
       assert.equal(letters.items[0]?.message, "not today");
     });
 
+    test("a handler's words about its own data are never taken for trouble of the database", async () => {
+      const client = await server.client();
+      const told = ["malformed", "the address is malformed", "unable to open", "readonly database"];
+      server.sync.on("words", ({ eventData }) => {
+        throw new Reject("malformed", told[(eventData as { n: number }).n]);
+      });
+      const events = told.map((_, n) => ({ type: "words", json: `{"n":${n}}` }));
+      const reply = await client.sync({ items: [segment(1n, 2, START, events)] });
+      assert.deepEqual(
+        reply.streams[0]?.verdicts.map(({ kind: verdict }) => verdict),
+        told.map(() => Kind.rejected),
+      );
+    });
+
     test("a failed handler defers its entity only; the late verdict comes in every answer", async () => {
       const client = await server.client();
       failures = 2; // the first try is without savepoints, and is taken back as a whole
