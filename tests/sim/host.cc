@@ -63,6 +63,7 @@ void World::boot_with_journal(std::size_t index) {
   Context& context = *contexts_[index];
   Device& device = *devices_[context.device];
   Numbers next{1, 1, 1, 1, 1};
+  const std::int64_t moment = wall(device) + 1;  // no page comes up in the millisecond in which the one before it died
   const std::uint32_t records = 1 + prng_.below(3);
   for (std::uint32_t n = 0; n < records; ++n) {
     const Numbers first = next;
@@ -79,7 +80,7 @@ void World::boot_with_journal(std::size_t index) {
         .tx = 0,
         .durability = Durability::kStrict,
         .expects = {},
-        .puts = {{queue::journal_key(context.epoch, n), journal_record(wall(device), context.epoch, first, text)}},
+        .puts = {{queue::journal_key(context.epoch, n), journal_record(moment, context.epoch, first, text)}},
         .deletes = {},
         .guard = {}};
     (void)device.disk.commit(write, true);
