@@ -82,6 +82,7 @@ const may_import = {
   browser: ["core", "browser"],
   runtimes: ["core", "runtimes"],
   server: ["core", "server"],
+  cli: ["server", "cli"],
   // Types of all these; their budget (scripts/budgets.json) has no room for code of theirs.
   bindings: ["core", "browser", "cache", "documents", "models", "bindings"],
   testing: ["core", "testing"],
@@ -104,6 +105,7 @@ const packages_of = {
   testing: /^#(core|infer|documents)\.mjs$/,
   cache: /^#core\.mjs$/,
   server: server_packages,
+  cli: /^node:/,
   runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#infer\.mjs$)/,
   devtools: /^preact($|\/hooks$)/,
   bindings: /^(react($|\/)|vue$|svelte($|\/))/,

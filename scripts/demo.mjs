@@ -22,7 +22,7 @@ if (args.includes("--check")) {
 await build({ types: false });
 const cli = at("dist/cli.js");
 if (!existsSync(cli) || !existsSync(at("dist/demo/index.html")))
-  die("there is no demo yet: web/ or js-glue/server/cli.ts is missing");
+  die("there is no demo yet: web/ or js-glue/cli is missing");
 const port = args.includes("--port") ? [] : ["--port", "8787"];
 const db = args.includes("--db") ? [] : ["--db", `sqlite:${at("build/demo.sqlite")}`];
 process.argv = [process.argv[0], cli, "serve", "--demo", at("dist/demo"), ...port, ...db, ...args];

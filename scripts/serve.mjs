@@ -15,6 +15,6 @@ const args = process.argv.slice(2);
 helpFor(usage, args);
 await build({ types: false });
 const cli = at("dist/cli.js");
-if (!existsSync(cli)) die("there is no server yet: js-glue/server/cli.ts is missing");
+if (!existsSync(cli)) die("there is no server yet: js-glue/cli is missing");
 process.argv = [process.argv[0], cli, "serve", ...(args[0] === "help" ? ["--help"] : args)];
 await import(pathToFileURL(cli).href);

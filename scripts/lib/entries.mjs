@@ -38,7 +38,7 @@ const worker = [
 /** Node; npm packages stay imports. */
 const node = [
   ["server", "js-glue/server/index.ts"],
-  ["cli", "js-glue/server/cli.ts"],
+  ["cli", "js-glue/cli/index.ts"],
 ];
 
 const present = (list) =>

@@ -1,23 +1,19 @@
-#!/usr/bin/env node
-/** `offline-ai-sync serve`: a sync server from one command, with SQLite unless a database is named. */
+/** The commands that need a server's packages: `serve`, with SQLite unless a database is named; `models`, `openapi`, `client`. */
 
 import { parseArgs } from "node:util";
-import type { Server } from "./context.ts";
-import { clientSource } from "./http/client-source.ts";
-import { openApi } from "./http/openapi.ts";
-import { createLogger, errorFields, type LogLevel } from "./log.ts";
-import { runModels } from "./models/cli.ts";
-import { allRoutes } from "./routes/table.ts";
-import { BASE_PATH } from "./server.ts";
-import { readSettings, redacted, serverOptions } from "./settings.ts";
-import { startStandalone } from "./standalone.ts";
+import type { Server } from "../server/context.ts";
+import { clientSource } from "../server/http/client-source.ts";
+import { openApi } from "../server/http/openapi.ts";
+import { createLogger, errorFields, type LogLevel } from "../server/log.ts";
+import { runModels } from "../server/models/cli.ts";
+import { allRoutes } from "../server/routes/table.ts";
+import { BASE_PATH } from "../server/server.ts";
+import { readSettings, redacted, serverOptions } from "../server/settings.ts";
+import { startStandalone } from "../server/standalone.ts";
 
 declare const __OAS_VERSION__: string;
 
 const USAGE = `usage: offline-ai-sync serve [options]
-       offline-ai-sync openapi   the OpenAPI 3.1 document of the API
-       offline-ai-sync client    a typed client for it, in TypeScript
-       offline-ai-sync models    keys and files of the registry of models
 
   --db <url>       sqlite:<file> or postgres://...   (default: DATABASE_URL, else sqlite:./offline-ai-sync.sqlite)
   --redis <url>    redis://...: hints between several processes (default: REDIS_URL)
@@ -103,21 +99,9 @@ function describeApi(asClient: boolean): void {
   print(asClient ? clientSource(document) : JSON.stringify(document, null, 2));
 }
 
-function fail(error: unknown): never {
-  process.stderr.write(`offline-ai-sync: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-}
-
-const [command, ...rest] = process.argv.slice(2);
-if (command === "serve") {
-  serve(rest).catch(fail);
-} else if (command === "models") {
-  runModels(rest).then(print, fail);
-} else if (command === "openapi" || command === "client") {
-  describeApi(command === "client");
-} else if (command === undefined || command === "help" || command === "--help") {
-  print(USAGE);
-} else {
-  process.stderr.write(`offline-ai-sync: unknown command '${command}'\n${USAGE}\n`);
-  process.exitCode = 2;
+/** Rejects with what went wrong; of `serve`, once it listens, only the process's end is the end. */
+export async function runServerCommand(command: string, args: readonly string[]): Promise<void> {
+  if (command === "serve") await serve(args);
+  else if (command === "models") print(await runModels([...args]));
+  else describeApi(command === "client");
 }
