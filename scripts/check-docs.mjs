@@ -63,6 +63,7 @@ const compilerOptions = {
   noUnusedLocals: false,
   noUnusedParameters: false,
   noPropertyAccessFromIndexSignature: false,
+  noUncheckedIndexedAccess: false,
 };
 writeFileSync(
   at(FOLDER, "tsconfig.json"),

@@ -38,7 +38,7 @@ function serve(command, cwd) {
   });
 }
 
-async function useIt(context, url) {
+async function addNotes(context, url) {
   const page = await context.newPage();
   await page.goto(url);
   const add = async (text) => {
@@ -46,7 +46,7 @@ async function useIt(context, url) {
     await page.click("button");
   };
   const says = (text) =>
-    page.waitForFunction((text) => document.body.innerText.includes(text), text, { timeout: 30_000 });
+    page.waitForFunction((text) => document.body.textContent.includes(text), text, { timeout: 30_000 });
   await add("first");
   await says("first: applied at the server");
   const first = performance.now();
@@ -89,7 +89,7 @@ export const claim = {
         if (/ serve /.test(command)) server = await serve(literal, app);
         else capture("sh", ["-c", literal], { cwd: app });
       }
-      const first = await useIt(await profile.start(), server.url);
+      const first = await addNotes(await profile.start(), server.url);
       const seconds = Math.round((first - start) / 1_000);
       return {
         ok: seconds <= MINUTES_MAX * 60 && lines <= LINES_MAX && lines > 0,

@@ -100,7 +100,7 @@ describe("commands", () => {
       headers = { wasm: "text/plain", age: "max-age=31536000", away: "yes" };
       assert.deepEqual(await failing(), ["core.wasm: type", "worker: freshness", "server"]);
       headers = {};
-      assert.deepEqual(await failing(`${url}app/`), ["core.wasm"]);
+      assert.deepEqual(await failing(`${url}app/`), ["core.wasm", "core.wasm: type"]);
       assert.deepEqual(await failing(`${url}nowhere`), ["page"]);
       server.closeAllConnections();
       assert.deepEqual(await failing("http://127.0.0.1:9/"), ["page"]);
