@@ -11,14 +11,11 @@ import { fromBase64 } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import type { DocumentChannel } from "./contexts.ts";
 import type { Change, Replicas } from "./replicas.ts";
+import { ReturnTime } from "./return-time.ts";
 import type { Shelf } from "./shelf.ts";
 
 const TIMEOUT_MS = 30_000;
 const PAGE_MAX = 500;
-const RETRY_MS_MIN = 1_000;
-const RETRY_MS_MAX = 30_000;
-/** What a server may ask for; it spreads its devices over as long as their number needs. */
-const ASKED_MS_MAX = 600_000;
 /** A stream says something every 20 s; longer silence is a dead connection. */
 const SILENCE_MS_MAX = 50_000;
 const LINE_CHARS_MAX = 100_000;
@@ -47,9 +44,7 @@ export class Puller {
   readonly #spaces = new Set<string>();
   readonly #running = new Map<string, { again: boolean; done: Promise<void> }>();
   #leads = false;
-  #retries = 0;
-  /** When the server wants us back after a loss. Each device has another moment, and each heartbeat says it anew. */
-  #askedMs = 0;
+  readonly #returnTime = new ReturnTime();
 
   constructor(options: PullerOptions) {
     this.#options = options;
@@ -246,11 +241,7 @@ export class Puller {
     while (!this.signal.aborted) {
       await this.#stream().catch(() => undefined); // it broke, or never began: it is tried again
       if (this.signal.aborted) return;
-      // Full jitter above what was asked for: devices that failed together do not come back together.
-      const most = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#retries++);
-      const asked = this.#askedMs;
-      this.#askedMs = 0;
-      await this.#pause(asked + Math.random() * most);
+      await this.#pause(this.#returnTime.next(Math.random()));
       if (globalThis.navigator?.onLine === false) continue;
       this.#look();
     }
@@ -283,7 +274,7 @@ export class Puller {
         Number.POSITIVE_INFINITY,
         stop.signal,
       );
-      if (!response.ok) this.#askedMs = boundedMs(1_000 * Number(response.headers.get("retry-after") ?? 0));
+      if (!response.ok) this.#returnTime.refused(response.headers.get("retry-after"));
       const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
       if (!response.ok || !reader) return;
       let line = "";
@@ -292,14 +283,10 @@ export class Puller {
         if (done) return;
         clearTimeout(watchdog);
         watchdog = setTimeout(end, SILENCE_MS_MAX);
-        this.#retries = 0;
         const lines = (line + value).split("\n");
         line = lines.pop() ?? "";
         if (line.length > LINE_CHARS_MAX) return;
-        for (const one of lines) {
-          const asked = /^retry: ?(\d{1,9})\s*$/.exec(one)?.[1];
-          if (asked !== undefined) this.#askedMs = boundedMs(Number(asked));
-        }
+        for (const one of lines) this.#returnTime.heard(one);
         if (lines.some((one) => one.trim() === "event: poke")) this.#look();
         if (lines.some((one) => one.trim() === "event: bye")) return;
       }
@@ -315,8 +302,6 @@ export class Puller {
   }
 }
 
-/** A proxy may say a date instead of seconds; then we decide by ourselves. */
-const boundedMs = (ms: number): number => (ms > 0 ? Math.min(ms, ASKED_MS_MAX) : 0);
 const foreign = (): Error => failure("foreign_reply", "the answer is not one of ours");
 
 function bytesOf(text: unknown): Uint8Array {

@@ -126,6 +126,31 @@ describe("streams", () => {
     assert.equal(sent[0]?.split(" ").length, 2);
   });
 
+  test("while a message is on its way, what comes is gathered into the next", async () => {
+    const topics = Array.from({ length: 5 }, (_, i) => topicOf("acme", `p${i}`));
+    const sent: string[] = [];
+    let arrived = (): void => undefined;
+    let done = (): void => undefined;
+    const all = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const gatherer = new Gatherer((message) => {
+      sent.push(message);
+      if (sent.length === 2) done();
+      return new Promise<void>((resolve) => {
+        arrived = resolve;
+        // Everything else comes while the first message is not through yet.
+        if (sent.length === 1) for (const topic of topics.slice(1)) gatherer.add([topic]);
+      });
+    });
+    gatherer.add([topics[0]!]);
+    while (sent.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    arrived();
+    await all;
+    assert.deepEqual(sent, [topics[0], topics.slice(1).join(" ")]);
+    gatherer.close();
+  });
+
   const across = async (database: TestDatabase, redis?: string): Promise<void> => {
     const options = redis === undefined ? {} : { redis };
     const one = await TestServer.on(database, options);

@@ -6,6 +6,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Bus {
   readonly kind: "local" | "redis" | "postgres";
@@ -26,36 +27,51 @@ const GATHER_MS = 10;
 /** PostgreSQL takes less than 8,000 bytes. */
 const TOPICS_MAX = 300;
 
+/** A message that takes longer than this holds up the next one no more: its way may be broken. */
+const SENT_MS_MAX = 1_000;
+
 /**
- * At most one message in ten milliseconds, so that a burst of pushes is one; the first after a silence goes out at once. Topics
- * beyond 300 wait for the next one.
+ * One message after the other and at most one in ten milliseconds, so that a burst of pushes is one; the first after a silence
+ * goes out at once. Topics beyond 300 wait for the next one.
  */
 export class Gatherer {
-  readonly #send: (message: string) => void;
+  readonly #send: (message: string) => unknown;
   readonly #topics = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
+  #sending = false;
+  #closed = false;
   #sentAt = 0;
 
-  constructor(send: (message: string) => void) {
+  /** A promise that `send` returns is waited for; it must not reject. */
+  constructor(send: (message: string) => unknown) {
     this.#send = send;
   }
 
   add(topics: readonly string[]): void {
     for (const topic of topics) if (this.#topics.size < TOPICS_MAX * 100) this.#topics.add(topic);
-    this.#timer ??= setTimeout(() => this.#flush(), Math.max(0, this.#sentAt + GATHER_MS - performance.now()));
+    this.#soon();
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
   }
 
-  #flush(): void {
+  #soon(): void {
+    if (this.#timer !== undefined || this.#sending || this.#closed || this.#topics.size === 0) return;
+    const wait = Math.max(0, this.#sentAt + GATHER_MS - performance.now());
+    this.#timer = setTimeout(() => void this.#flush(), wait);
+  }
+
+  async #flush(): Promise<void> {
     this.#timer = undefined;
     const some = [...this.#topics].slice(0, TOPICS_MAX);
     for (const topic of some) this.#topics.delete(topic);
     this.#sentAt = performance.now();
-    this.#send(some.join(" "));
-    if (this.#topics.size > 0) this.#timer = setTimeout(() => this.#flush(), GATHER_MS);
+    this.#sending = true;
+    await Promise.race([this.#send(some.join(" ")), sleep(SENT_MS_MAX, undefined, { ref: false })]);
+    this.#sending = false;
+    this.#soon();
   }
 }
 

@@ -53,9 +53,9 @@ export function postgresBus(url: string, listener: Listener, log: Logger): Bus {
     }
   };
 
-  const gatherer = new Gatherer((message) => {
-    client?.query("SELECT pg_notify($1, $2)", [CHANNEL, message]).catch(() => undefined); // a hint
-  });
+  const gatherer = new Gatherer(
+    (message) => client?.query("SELECT pg_notify($1, $2)", [CHANNEL, message]).catch(() => undefined), // a hint
+  );
   void open();
   return {
     kind: "postgres",

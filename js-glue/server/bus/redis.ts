@@ -35,9 +35,9 @@ export async function redisBus(url: string, listener: Listener, log: Logger): Pr
     if (!subscriber.isPubSubActive)
       subscriber.subscribe(CHANNEL, (message) => listener(topicsOf(message))).catch(() => undefined);
   });
-  const gatherer = new Gatherer((message) => {
-    if (publisher.isReady) publisher.publish(CHANNEL, message).catch(() => undefined); // a hint
-  });
+  const gatherer = new Gatherer(
+    (message) => (publisher.isReady ? publisher.publish(CHANNEL, message).catch(() => undefined) : undefined), // a hint
+  );
   return {
     kind: "redis",
     publish: (topics) => gatherer.add(topics),
