@@ -87,6 +87,7 @@ async function conflicts(phone, laptop, shot) {
 
 async function cache(frame, shot) {
   for (let i = 0; i < 4; i++) await frame.click("#read");
+  await frame.waitForTimeout(800); // the reads have ended: nothing comes in any more
   await open(frame, "cache");
   await says(frame, "encrypted");
   const before = await panel(frame).locator("tbody tr").count();
