@@ -53,6 +53,7 @@ async function deadLetters(frame, shot) {
   await says(frame, "mended"); // refused again, with the new data
   await panel(frame).getByRole("button", { name: "Drop" }).click();
   await says(frame, "has refused nothing");
+  await frame.locator("#tab-dead-letters .count").waitFor({ state: "detached" });
 }
 
 async function timeline(frame, shot) {
