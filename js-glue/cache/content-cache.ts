@@ -68,7 +68,8 @@ export interface CacheOptions {
 export const BUDGET_BYTES_DEFAULT = 50_000_000;
 const CONTENT_BYTES_MAX = 8_000_000;
 /** Beyond it the policy's sketch counts no further. */
-const REHEARSED_HITS_MAX = 100;
+const REHEARSED_MAX = 100;
+const ASKED_KEYS_MAX = 10_000;
 
 export const cacheDatabase = (name: string, subject = ""): string => `oas-cache:${name}${subject && `:${subject}`}`;
 const keyOf = (contentType: string, contentId: string): string => {
@@ -88,7 +89,9 @@ export class ContentCache {
   readonly #writing = new Map<string, Promise<unknown>>();
   /** The version of each item as far as this context has seen it; index and body are written together, so they agree. */
   readonly #versions = new Map<string, number>();
-  readonly #hits = new Map<string, number>();
+  /** What was asked for, by key; of the newest keys alone, since anything may be asked for. */
+  readonly #asked = new Map<string, { times: number; hits: number }>();
+  #hits = 0;
   #misses = 0;
   readonly #now: () => number;
   readonly keys: KeyRing | undefined;
@@ -171,8 +174,7 @@ export class ContentCache {
     this.#policy.touch(key);
     const found = this.#hot.get(key) ?? (await this.#read(key));
     const fresh = found && (found.index.expiresAt === undefined || found.index.expiresAt > this.#now());
-    if (fresh) this.#hits.set(key, (this.#hits.get(key) ?? 0) + 1);
-    else this.#misses++;
+    this.#count(key, fresh === true);
     if (found && (fresh || !fallback)) return fresh ? found.value : undefined;
     if (!fallback) return undefined;
     const renewed = this.#ask(key, contentType, contentId, fallback, options, found?.index);
@@ -191,18 +193,27 @@ export class ContentCache {
       contentId: item.contentId,
       ...{ bytes: item.bytes, stored: item.stored, priority: item.priority, pinned: item.pinned },
       ...{ cachedAt: item.cachedAt, expiresAt: item.expiresAt, etag: item.etag },
-      ...{ sealed: item.sealed, hits: this.#hits.get(key) ?? 0 },
+      ...{ sealed: item.sealed, hits: this.#asked.get(key)?.hits ?? 0 },
     };
   }
 
+  #count(key: string, hit: boolean): void {
+    const { times, hits } = this.#asked.get(key) ?? { times: 0, hits: 0 };
+    this.#asked.delete(key);
+    this.#asked.set(key, { times: times + 1, hits: hits + (hit ? 1 : 0) });
+    if (hit) this.#hits++;
+    else this.#misses++;
+    const [oldest] = this.#asked.keys();
+    if (this.#asked.size > ASKED_KEYS_MAX && oldest !== undefined) this.#asked.delete(oldest);
+  }
+
   get figures(): CacheFigures {
-    const hits = [...this.#hits.values()].reduce((sum, count) => sum + count, 0);
-    return { budgetBytes: this.#budget, hits, misses: this.#misses };
+    return { budgetBytes: this.#budget, hits: this.#hits, misses: this.#misses };
   }
 
   /**
-   * What `shrinkTo` would give up now. A rehearsal: the same policy decides, in a core of its own that knows of requests only
-   * the hits of this context. Nothing is touched.
+   * What `shrinkTo` would give up now. A rehearsal: the same policy decides, in a core of its own that knows the requests of this
+   * context. Nothing is touched.
    */
   async victimsAt(bytes: number): Promise<readonly CachedItem[]> {
     if (!this.#another) throw failure("invalid_argument", "this cache was opened without a core to rehearse in");
@@ -213,8 +224,11 @@ export class ContentCache {
     try {
       policy.setBudget(Number.MAX_SAFE_INTEGER);
       for (const [key, { stored, priority, pinned }] of items) {
+        // As it came in: asked for once before it was here, then again.
+        const times = Math.min(this.#asked.get(key)?.times ?? 0, REHEARSED_MAX);
+        if (times > 0) policy.touch(key);
         policy.put(key, stored, priority, pinned);
-        for (let hits = Math.min(this.#hits.get(key) ?? 0, REHEARSED_HITS_MAX); hits > 0; hits--) policy.touch(key);
+        for (let again = 1; again < times; again++) policy.touch(key);
       }
       const victims = new Set(policy.setBudget(bytes));
       return items.filter(([key]) => victims.has(key)).map(([key, item]) => this.#item(key, item));

@@ -5,7 +5,7 @@ import { useRef, useState } from "preact/hooks";
 import type { OfflineSync } from "../browser/client.ts";
 import type { ContentCache } from "../cache/content-cache.ts";
 import type { Documents } from "../documents/documents.ts";
-import { useStatus } from "./hooks.ts";
+import { useLive, useStatus } from "./hooks.ts";
 import { CachePanel } from "./panels/cache.ts";
 import { ConflictsPanel } from "./panels/conflicts.ts";
 import { DeadLettersPanel } from "./panels/dead-letters.ts";
@@ -31,11 +31,14 @@ interface Tab {
   readonly title: string;
   readonly panel: FunctionComponent<PanelProps>;
   readonly there?: (props: PanelProps) => boolean;
+  readonly count?: FunctionComponent<Pick<PanelProps, "engine">>;
 }
 
+const LOOK_MS = 2_000;
+
 const TABS: readonly Tab[] = [
-  { id: "queue", title: "Queue", panel: QueuePanel },
-  { id: "dead-letters", title: "Dead letters", panel: DeadLettersPanel },
+  { id: "queue", title: "Queue", panel: QueuePanel, count: QueueCount },
+  { id: "dead-letters", title: "Dead letters", panel: DeadLettersPanel, count: LetterCount },
   { id: "timeline", title: "Timeline", panel: TimelinePanel },
   { id: "conflicts", title: "Conflicts", panel: ConflictsPanel, there: ({ documents }) => documents !== undefined },
   { id: "cache", title: "Cache", panel: CachePanel, there: ({ cache }) => cache !== undefined },
@@ -50,10 +53,27 @@ const STEPS: Readonly<Record<string, (at: number, count: number) => number>> = {
   End: (_, count) => count - 1,
 };
 
-function Count({ engine, tab }: { readonly engine: OfflineSync; readonly tab: string }): ComponentChild {
-  const { pending, deadLetters } = useStatus(engine);
-  const count = tab === "queue" ? pending : tab === "dead-letters" ? deadLetters : 0;
-  return count > 0 ? h("span", { class: "count" }, text.count(count)) : null;
+const count = (words: string): ComponentChild => (words === "0" ? null : h("span", { class: "count" }, words));
+
+function QueueCount({ engine }: Pick<PanelProps, "engine">): ComponentChild {
+  return count(text.count(useStatus(engine).pending));
+}
+
+/** What is there now; the status counts every refusal there ever was. */
+function LetterCount({ engine }: Pick<PanelProps, "engine">): ComponentChild {
+  const { value } = useLive(
+    () => engine.deadLetters.list(),
+    (changed) => {
+      const leave = engine.status.subscribe(changed);
+      const timer = setInterval(changed, LOOK_MS); // a letter that is dropped changes no status
+      return () => {
+        leave();
+        clearInterval(timer);
+      };
+    },
+    [engine],
+  );
+  return count(`${value?.items.length ?? 0}${value?.next ? "+" : ""}`);
 }
 
 function Tabs({ first, ...props }: PanelProps & { readonly first: string }): ComponentChild {
@@ -89,7 +109,7 @@ function Tabs({ first, ...props }: PanelProps & { readonly first: string }): Com
             onClick: () => choose(tab.id),
           },
           tab.title,
-          h(Count, { engine: props.engine, tab: tab.id }),
+          tab.count ? h(tab.count, { engine: props.engine }) : null,
         ),
       ),
     ),

@@ -53,6 +53,7 @@ async function deadLetters(frame, shot) {
   await says(frame, "mended"); // refused again, with the new data
   await panel(frame).getByRole("button", { name: "Drop" }).click();
   await says(frame, "has refused nothing");
+  await frame.locator("#tab-dead-letters .count").waitFor({ state: "detached" });
 }
 
 async function timeline(frame, shot) {
@@ -87,6 +88,7 @@ async function conflicts(phone, laptop, shot) {
 
 async function cache(frame, shot) {
   for (let i = 0; i < 4; i++) await frame.click("#read");
+  await frame.waitForTimeout(800); // the reads have ended: nothing comes in any more
   await open(frame, "cache");
   await says(frame, "encrypted");
   const before = await panel(frame).locator("tbody tr").count();

@@ -1,0 +1,76 @@
+// The devtools on a real page: they show what is there, and change nothing unless they may.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Page } from "playwright-core";
+import type { OfflineSync } from "../../js-glue/browser/client.ts";
+import { Browser, chromiumPath } from "./chromium.ts";
+import { Demo } from "./demo.ts";
+
+declare const globals: { engine: OfflineSync }; // the page's own `globalThis`, inside `evaluate`
+
+describe("the devtools", { skip: chromiumPath() ? false : "there is no Chromium" }, () => {
+  const demo = new Demo();
+  const browser = new Browser();
+  let page: Page;
+  const errors: string[] = [];
+  before(async () => {
+    await demo.start();
+    await browser.start();
+    page = await browser.context.newPage();
+    page.on("pageerror", (error) => errors.push(String(error)));
+    page.on("console", (message) => {
+      if (/Content Security Policy/.test(message.text())) errors.push(message.text());
+    });
+    await page.addInitScript("globalThis.globals = globalThis");
+    await page.goto(`${demo.url}/device.html?device=tools&documents=no`);
+    await page.waitForSelector("#tools [role=tab]");
+    await page.waitForFunction(() => globals.engine.status.get().phase === "idle");
+  });
+  after(async () => {
+    await browser.stop();
+    await demo.stop();
+  });
+
+  const open = (tab: string) => page.click(`#tab-${tab}`);
+  const panel = () => page.locator("#panel");
+
+  test("the queue is listed as it will be sent, and has drained when there is a network", async () => {
+    await page.uncheck("#online");
+    await page.click("#add");
+    await page.click("#order");
+    await panel().getByText("order.place").waitFor();
+    const lanes = await panel().locator("tbody tr td:first-child").allTextContents();
+    assert.deepEqual(lanes, ["critical", "normal"]);
+    assert.match((await page.textContent("#tab-queue")) ?? "", /2$/);
+    await page.check("#online");
+    await panel().getByText("Nothing waits").waitFor();
+  });
+
+  test("a refused event can be mended only where actions are allowed", async () => {
+    await page.click("#bad");
+    await open("dead-letters");
+    await panel().getByText("demo.refuse").waitFor();
+    const buttons = (): Promise<string[]> => panel().locator("li button").allTextContents();
+    assert.deepEqual(await buttons(), ["Retry", "Edit", "Drop"]);
+    await page.locator("#tools").evaluate((tools) => tools.removeAttribute("allow-actions"));
+    await panel().locator("li button").first().waitFor({ state: "detached" });
+    assert.deepEqual(await buttons(), []);
+    await page.locator("#tools").evaluate((tools) => tools.setAttribute("allow-actions", ""));
+    await panel().getByRole("button", { name: "Drop" }).click();
+    await panel().getByText("has refused nothing").waitFor();
+    assert.deepEqual(await page.evaluate(() => globals.engine.deadLetters.export()), []);
+  });
+
+  test("the timeline has the whole way of what this page has sent", async () => {
+    await open("timeline");
+    await panel().getByText("order.place").waitFor();
+    const row = panel().locator("tr", { hasText: "order.place" }).locator("td");
+    for (const cell of (await row.allTextContents()).slice(2)) assert.match(cell, /^\d+(\.\d+)? (ms|s)$/);
+  });
+
+  test("panels for what was not given are not there, and nothing broke the policy", async () => {
+    const tabs = await page.locator("#tools [role=tab]").evaluateAll((all) => all.map(({ id }) => id));
+    assert.deepEqual(tabs, ["tab-queue", "tab-dead-letters", "tab-timeline", "tab-storage", "tab-privacy"]);
+    assert.deepEqual(errors, []);
+  });
+});
