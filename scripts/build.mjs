@@ -5,7 +5,14 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureModules, ensureToolchain } from "./lib/ensure.mjs";
-import { bindingEntries, extraEntries, nodeEntries, pageEntries, workerEntries } from "./lib/entries.mjs";
+import {
+  bindingEntries,
+  extraEntries,
+  inlineEntries,
+  nodeEntries,
+  pageEntries,
+  workerEntries,
+} from "./lib/entries.mjs";
 import { withLock } from "./lib/lock.mjs";
 import { buildPreset } from "./lib/native.mjs";
 import { at, capture, die, filesBelow, helpFor, run, say } from "./lib/run.mjs";
@@ -123,6 +130,11 @@ async function emitScripts(esbuild) {
   }
   const glue = existsSync(at("dist/core.mjs"));
   if (glue) {
+    await bundle(esbuild, inlineEntries(), {
+      ...browser,
+      plugins: [gluePlugin({ inline: true })],
+      define: { __OAS_CORE_BASE64__: JSON.stringify(readFileSync(at("dist/core-base.wasm")).toString("base64")) },
+    });
     await bundle(esbuild, workerEntries(), { ...browser, plugins: [gluePlugin({ inline: true })] });
     const classic = workerEntries().map(({ name, source }) => ({ name: `${name}.classic`, source }));
     await bundle(esbuild, classic, {
@@ -171,7 +183,7 @@ function emitTypes() {
     const text = readFileSync(at(name), "utf8").replace(specifier, "$1$2$3.js$2");
     emit(name.replace("build/types/js-glue/", "types/"), text);
   }
-  const inPages = [...pageEntries(), ...extraEntries(), ...bindingEntries()];
+  const inPages = [...pageEntries(), ...extraEntries(), ...bindingEntries(), ...inlineEntries()];
   for (const { name, source } of [...inPages, ...workerEntries(), ...nodeEntries()]) {
     if (name === "cli") continue;
     emit(`${name}.d.ts`, `export * from "./${source.replace("js-glue/", "types/").replace(/\.ts$/, ".js")}";\n`);

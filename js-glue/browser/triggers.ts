@@ -31,7 +31,7 @@ export class Triggers {
     this.#tag = syncTag(name);
     const { signal } = this.#stop;
     const on = (source: EventTarget | undefined, names: readonly string[], act: () => void): void => {
-      for (const type of names) source?.addEventListener(type, act, { signal });
+      for (const type of names) source?.addEventListener?.(type, act, { signal }); // Node's global hears no events
     };
     const page = typeof document === "undefined" ? undefined : document;
     const visible = (): boolean => page?.visibilityState !== "hidden";

@@ -3,13 +3,13 @@
 import { asFailure, failure } from "./errors.ts";
 import type { Core, CreateCore } from "./ports.ts";
 
-export type WasmSource = string | URL | ArrayBuffer | Uint8Array<ArrayBuffer> | WebAssembly.Module;
-
+/** Where a module's code comes from; the first of these that is given counts, from the last to the first. */
 export interface WasmOptions {
-  /** Where core.wasm lies; its baseline build `core-base.wasm` is expected beside it. Default: beside this file. */
+  /** Where its file lies, `core.wasm` for instance; the baseline build `core-base.wasm` is expected beside it. Default: beside this file. */
   readonly wasmUrl?: string | URL | undefined;
   readonly wasmBinary?: ArrayBuffer | Uint8Array<ArrayBuffer> | undefined;
-  readonly wasmModule?: WebAssembly.Module | undefined;
+  /** Compiled, or a function that is asked for it when it is wanted. */
+  readonly wasmModule?: WebAssembly.Module | (() => Promise<WebAssembly.Module>) | undefined;
 }
 
 // (module (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)): valid only where 128-bit SIMD is.
@@ -19,19 +19,36 @@ const simdProbe = Uint8Array.of(
 
 export const simdSupported = (): boolean => WebAssembly.validate(simdProbe);
 
-function wasmUrl(given: string | URL | undefined): URL {
+/** The address an application gave, as one of the build that fits here. */
+export function givenUrl(given: string | URL): URL {
   const page = (globalThis as { readonly location?: { readonly href: string } }).location;
-  const base = page?.href ?? import.meta.url;
-  const url = given === undefined ? new URL("./core.wasm", import.meta.url) : new URL(given, base);
-  if (!simdSupported()) url.pathname = url.pathname.replace(/core\.wasm$/, "core-base.wasm");
+  const url = new URL(given, page?.href ?? import.meta.url);
+  if (!simdSupported()) url.pathname = url.pathname.replace(/(core|documents|infer)\.wasm$/, "$1-base.wasm");
   return url;
 }
 
-async function compile(options: WasmOptions): Promise<WebAssembly.Module> {
-  if (options.wasmModule) return options.wasmModule;
-  if (options.wasmBinary) return WebAssembly.compile(options.wasmBinary);
-  const response = await fetch(wasmUrl(options.wasmUrl));
-  if (!response.ok) throw failure("internal", `core.wasm: the server answered ${response.status}`);
+interface NodeProcess {
+  getBuiltinModule?(name: "node:fs/promises"): { readFile(url: URL): Promise<Uint8Array<ArrayBuffer>> };
+}
+
+/** As `fetch`, and in Node also what lies in a file. No `import` of Node's own: bundlers for pages would stumble over it. */
+export async function fetchFile(url: URL): Promise<Response> {
+  if (url.protocol !== "file:") return fetch(url, { credentials: "same-origin" });
+  const { process } = globalThis as { readonly process?: NodeProcess };
+  const files = process?.getBuiltinModule?.("node:fs/promises");
+  if (!files) return fetch(url);
+  return new Response(await files.readFile(url), { headers: { "content-type": "application/wasm" } });
+}
+
+/** `own` = the package's own file. Both builds are written out where it is given, so that bundlers take both along. */
+export async function compileWasm(options: WasmOptions, own: (simd: boolean) => URL): Promise<WebAssembly.Module> {
+  const { wasmUrl, wasmBinary, wasmModule } = options;
+  if (typeof wasmModule === "function") return wasmModule();
+  if (wasmModule) return wasmModule;
+  if (wasmBinary) return WebAssembly.compile(wasmBinary);
+  const url = wasmUrl === undefined ? own(simdSupported()) : givenUrl(wasmUrl);
+  const response = await fetchFile(url);
+  if (!response.ok) throw failure("internal", `${url.pathname}: the server answered ${response.status}`);
   // A server with the wrong MIME type makes the streaming form fail; the bytes are as good.
   const plain = response.clone();
   return WebAssembly.compileStreaming(response).catch(async (error: unknown) => {
@@ -39,6 +56,11 @@ async function compile(options: WasmOptions): Promise<WebAssembly.Module> {
     return WebAssembly.compile(await plain.arrayBuffer());
   });
 }
+
+const compile = (options: WasmOptions): Promise<WebAssembly.Module> =>
+  compileWasm(options, (simd) =>
+    simd ? new URL("./core.wasm", import.meta.url) : new URL("./core-base.wasm", import.meta.url),
+  );
 
 function wasmFailure(error: unknown): Error {
   if (error instanceof WebAssembly.CompileError && /unsafe-eval|Content Security Policy/i.test(error.message)) {

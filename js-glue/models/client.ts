@@ -10,12 +10,14 @@ import { mintEpoch, systemRandom } from "../browser/platform.ts";
 import { toHex } from "../core/bytes.ts";
 import type { QueuedEvent } from "../core/calls.ts";
 import { failure } from "../core/errors.ts";
+import { givenUrl } from "../core/load.ts";
 import type { DeviceCaps } from "../core/model-statement.ts";
 import type { Store } from "../core/ports.ts";
 import {
   type ContentScore,
-  type CoreKernels,
+  CoreKernels,
   type FitOptions,
+  type InferBinary,
   type IntentExample,
   type KernelModel,
   type ModelAnswer,
@@ -25,7 +27,7 @@ import {
   simdSupported,
 } from "../runtimes/core-kernels.ts";
 import { jsonBytes, modelKey, readJson } from "./blobs.ts";
-import { fetchBytes, kernelUrl, modelFile, openKernels, openModelDatabase } from "./files.ts";
+import { fetchBytes, modelFile, openKernels, openModelDatabase } from "./files.ts";
 import {
   type ItemRecommendation,
   type PersonalDecision,
@@ -47,6 +49,8 @@ export interface EngineForModels {
 export interface ModelsOptions {
   /** infer.wasm; its baseline build is expected beside it. Default: beside the package's own files. */
   readonly kernelUrl?: string | URL | undefined;
+  /** Instead of an address: the bytes of infer.wasm, or what they were compiled to. */
+  readonly kernelBinary?: InferBinary | undefined;
   /** Folder of the weights: `<weights>/<name>/model.oasm`. Default: `/models`. */
   readonly weights?: string | undefined;
   /** Addresses of models of the app's own, by name; they win over `weights`. */
@@ -129,9 +133,14 @@ class ModelHost {
   }
 
   kernels(): Promise<CoreKernels> {
-    const { kernelUrl: given = new URL("./infer.wasm", import.meta.url), load } = this.#options;
-    const base = (globalThis as { readonly location?: { readonly href: string } }).location?.href ?? import.meta.url;
-    this.#kernels ??= openKernels(kernelUrl(given, base), load && (async (url) => new Response(await load(url))));
+    const { kernelUrl: given, kernelBinary: binary, load } = this.#options;
+    // Both builds written out, so that bundlers take both along.
+    const own = () =>
+      simdSupported() ? new URL("./infer.wasm", import.meta.url) : new URL("./infer-base.wasm", import.meta.url);
+    const url = given === undefined ? own() : givenUrl(given);
+    this.#kernels ??= binary
+      ? CoreKernels.open({ binary })
+      : openKernels(url.href, load && (async (at) => new Response(await load(at))));
     // A failed start may be repeated: the network may be back.
     this.#kernels.catch(() => {
       this.#kernels = undefined;

@@ -4,6 +4,7 @@ import { databaseName, openDatabase } from "../browser/database.ts";
 import * as reader from "../browser/indexeddb-read.ts";
 import { IndexedDbStore } from "../browser/indexeddb-store.ts";
 import { asFailure, failure } from "../core/errors.ts";
+import { fetchFile } from "../core/load.ts";
 import { MemoryStore } from "../core/memory-store.ts";
 import type { Store } from "../core/ports.ts";
 import { CoreKernels, simdSupported } from "../runtimes/core-kernels.ts";
@@ -43,7 +44,7 @@ export async function fetchBytes(
 ): Promise<Uint8Array<ArrayBuffer>> {
   let response: Response;
   try {
-    response = (await kept(url)) ?? (await fetch(url, { credentials: "same-origin" }));
+    response = (await kept(url)) ?? (await (URL.canParse(url) ? fetchFile(new URL(url)) : fetch(url)));
   } catch (error) {
     throw failure("offline", `${url} could not be loaded`, { cause: error });
   }

@@ -28,6 +28,7 @@ import { Documents } from "./documents/documents.ts";
 import { DOCUMENT_EVENT } from "./documents/names.ts";
 import { type Handler, Handlers, type Subject } from "./handlers.ts";
 import { BodyBudget } from "./http/body.ts";
+import { type FetchHandler, fetchHandler } from "./http/fetch.ts";
 import { RouteTable } from "./http/match.ts";
 import { HttpProblem, problemOf } from "./http/problem.ts";
 import { type Environment, respond, send } from "./http/respond.ts";
@@ -107,6 +108,8 @@ export interface SyncServer {
   readonly router: Router;
   /** For `http.createServer(sync.handler)`; serves paths below /api/offline-ai, and 404 for the rest. */
   readonly handler: RequestListener;
+  /** For frameworks that speak the web's `Request` and `Response`: Hono, Next route handlers. The paths are those of `handler`. */
+  readonly fetch: FetchHandler;
   readonly store: Store;
   readonly routes: readonly Route[];
   readonly metrics: Metrics;
@@ -251,6 +254,11 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   };
   const routes = allRoutes(server);
   const handle = handleWith(environment, new RouteTable(routes));
+  const handler: RequestListener = (request, response) => {
+    const path = (request.url ?? "/").split("?")[0] ?? "/";
+    const below = path.startsWith(`${BASE_PATH}/`) ? path.slice(BASE_PATH.length) : "";
+    void handle(below, request, response);
+  };
   const express = await import("express").catch(() => undefined);
   const as = (subject: Subject): Identity => ({ ...subject, scopes: ["admin"] });
 
@@ -261,11 +269,8 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
       router.use((request, response) => handle(request.path, request, response));
       return router;
     },
-    handler(request, response) {
-      const path = (request.url ?? "/").split("?")[0] ?? "/";
-      const below = path.startsWith(`${BASE_PATH}/`) ? path.slice(BASE_PATH.length) : "";
-      void handle(below, request, response);
-    },
+    handler,
+    fetch: fetchHandler(handler),
     store,
     routes,
     metrics,

@@ -29,6 +29,9 @@ const extra = [
   ["models-tfjs", "js-glue/runtimes/tfjs.ts"],
 ];
 
+/** The page's entry with everything inside. */
+const inline = [["inline", "js-glue/browser/inline.ts"]];
+
 /** Service Worker: no `import()` there, so everything lands in one file. */
 const worker = [
   ["sw", "js-glue/worker/index.ts"],
@@ -46,6 +49,7 @@ const present = (list) =>
 
 export const pageEntries = () => present(page);
 export const extraEntries = () => present(extra);
+export const inlineEntries = () => present(inline);
 export const bindingEntries = () => present(bindings);
 export const workerEntries = () => present(worker);
 export const nodeEntries = () => present(node);

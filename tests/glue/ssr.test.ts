@@ -43,6 +43,27 @@ describe("at a server", () => {
     }
   });
 
+  test("an engine opened in Node finds its own files, says that nothing is kept, and syncs", () => {
+    const program = `
+      import { createServer } from "node:http";
+      import { createSyncServer } from "offline-ai-sync/server";
+      import { open } from "offline-ai-sync";
+      const sync = await createSyncServer({ db: "sqlite::memory:" });
+      const key = await sync.createApiKey({ tenant: "default", principal: "node" });
+      const http = createServer(sync.handler).listen(0, "127.0.0.1", async () => {
+        const url = "http://127.0.0.1:" + http.address().port + "/api/offline-ai";
+        const engine = open({ name: "node", url, auth: () => key });
+        const receipt = await engine.queueEvent({ eventType: "n", moduleId: "test", eventData: {} });
+        const { kind } = await receipt.synced;
+        await engine.close();
+        console.log(receipt.durability, kind);
+        process.exit();
+      });
+    `;
+    const said = execFileSync(process.execPath, ["--input-type=module", "-e", program], { timeout: 30_000 });
+    assert.equal(said.toString().trim(), "memory applied");
+  });
+
   describe("components", () => {
     // Below the checkout, so that the frameworks are found.
     const folder = mkdtempSync("build/js/ssr-");
