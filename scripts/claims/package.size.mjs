@@ -61,7 +61,7 @@ async function peerSize(esbuild, folder, code) {
   return outputFiles.reduce((total, { contents }) => total + packed(contents), 0);
 }
 
-/** The largest WebAssembly file that a package brings: the one it runs on. */
+/** The smallest WebAssembly file that a package brings: it loads one of them at least. */
 function wasmOf(folder) {
   const files = readdirSync(folder, { recursive: true }).filter((name) => String(name).endsWith(".wasm"));
   return Math.min(...files.map((name) => packed(readFileSync(join(folder, String(name))))), Number.POSITIVE_INFINITY);

@@ -1,11 +1,11 @@
-// Lighthouse in a folder of its own: it brings a hundred packages that nothing else here needs.
+// Lighthouse: it brings a hundred packages that nothing else here needs.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromiumPath } from "./browser.mjs";
-import { run } from "./run.mjs";
+import { installPeers } from "./peers.mjs";
 
 const version = "12.8.2"; // the last that runs on Node 20
 const categories = ["performance", "accessibility"];
@@ -13,12 +13,10 @@ const flags = "--headless=new --no-sandbox --disable-gpu --no-first-run --disabl
 
 export class Lighthouse {
   #folder = mkdtempSync(join(tmpdir(), "oas-lighthouse-"));
+  #packages;
 
   async install() {
-    const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-    await run("npm", ["install", "--prefix", this.#folder, ...quiet, `lighthouse@${version}`], {
-      stdio: ["ignore", "ignore", "inherit"],
-    });
+    this.#packages = await installPeers("lighthouse", { lighthouse: version }, "Lighthouse");
   }
 
   /** Scores of 0 to 100, for a phone or for a desktop; the audits that cost points are named. */
@@ -27,7 +25,7 @@ export class Lighthouse {
     execFileSync(
       process.execPath,
       [
-        join(this.#folder, "node_modules/lighthouse/cli/index.js"),
+        join(this.#packages, "node_modules/lighthouse/cli/index.js"),
         url,
         ...["--output=json", `--output-path=${out}`, "--quiet", `--chrome-flags=${flags}`],
         `--only-categories=${categories.join(",")}`,

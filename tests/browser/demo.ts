@@ -1,16 +1,27 @@
-/** The demo server as `npm run demo` starts it, on a database of its own. */
+/** The demo server as `npm run demo` starts it, on a database of its own; what its pages must not do. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Page } from "playwright-core";
 
 export interface AppliedEvent {
   readonly id: string;
   readonly eventType: string;
   readonly eventData: Readonly<Record<string, unknown>>;
   readonly verdict: string;
+}
+
+/** What must not happen on any page: uncaught errors, and breaches of the policy. The list grows as they do. */
+export function troublesOf(page: Page): readonly string[] {
+  const troubles: string[] = [];
+  page.on("pageerror", (error) => troubles.push(String(error)));
+  page.on("console", (message) => {
+    if (/Content Security Policy/.test(message.text())) troubles.push(message.text());
+  });
+  return troubles;
 }
 
 export class Demo {

@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import type { OfflineSync } from "../../js-glue/browser/client.ts";
 import { Browser, chromiumPath } from "./chromium.ts";
-import { Demo } from "./demo.ts";
+import { Demo, troublesOf } from "./demo.ts";
 
 declare const globals: { engine: OfflineSync }; // the page's own `globalThis`, inside `evaluate`
 
@@ -12,15 +12,12 @@ describe("the devtools", { skip: chromiumPath() ? false : "there is no Chromium"
   const demo = new Demo();
   const browser = new Browser();
   let page: Page;
-  const errors: string[] = [];
+  let errors: readonly string[] = [];
   before(async () => {
     await demo.start();
     await browser.start();
     page = await browser.context.newPage();
-    page.on("pageerror", (error) => errors.push(String(error)));
-    page.on("console", (message) => {
-      if (/Content Security Policy/.test(message.text())) errors.push(message.text());
-    });
+    errors = troublesOf(page);
     await page.addInitScript("globalThis.globals = globalThis");
     await page.goto(`${demo.url}/device.html?device=tools&documents=no`);
     await page.waitForSelector("#tools [role=tab]");

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { Browser, chromiumPath } from "./chromium.ts";
-import { Demo } from "./demo.ts";
+import { Demo, troublesOf } from "./demo.ts";
 
 interface Reports {
   readonly models: readonly {
@@ -17,15 +17,12 @@ describe("the playground", { skip: chromiumPath() ? false : "there is no Chromiu
   const demo = new Demo();
   const browser = new Browser();
   let page: Page;
-  const errors: string[] = [];
+  let errors: readonly string[] = [];
   before(async () => {
     await demo.start();
     await browser.start();
     page = await browser.context.newPage();
-    page.on("pageerror", (error) => errors.push(String(error)));
-    page.on("console", (message) => {
-      if (message.type() === "error" && /Content Security Policy/.test(message.text())) errors.push(message.text());
-    });
+    errors = troublesOf(page);
     await page.goto(demo.url);
     await page.click('a[href="/models.html"]');
     await page.waitForURL("**/models.html");

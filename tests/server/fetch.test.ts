@@ -63,6 +63,17 @@ describe("the server as a fetch handler", () => {
     }
   });
 
+  test("whoever leaves before there is an answer is not waited for", async () => {
+    const leave = new AbortController();
+    const headers = { authorization: `Bearer ${key}` };
+    const waiting = sync.fetch(
+      new Request(`${API}/sync/changes?space=~&wait=20000`, { headers, signal: leave.signal }),
+    );
+    setTimeout(() => leave.abort(), 50);
+    const late = new Promise((resolve) => setTimeout(resolve, 10_000, "still waiting").unref());
+    assert.equal(((await Promise.race([waiting, late])) as Response).status, 503);
+  });
+
   test("HEAD has headers and no body", async () => {
     const response = await sync.fetch(new Request(`${API}/health/live`, { method: "HEAD" }));
     assert.equal(response.status, 200);

@@ -20,7 +20,10 @@ export function fetchHandler(listener: RequestListener): FetchHandler {
       const outgoing = new Answer(resolve);
       const leave = (): void => void outgoing.destroy();
       request.signal.addEventListener("abort", leave, { once: true });
-      outgoing.once("close", () => request.signal.removeEventListener("abort", leave));
+      outgoing.once("close", () => {
+        request.signal.removeEventListener("abort", leave);
+        resolve(new Response(null, { status: 503 })); // nobody waits any more; without effect when there was a head
+      });
       listener(incoming, outgoing as unknown as ServerResponse<IncomingMessage> & { req: IncomingMessage });
     });
 }
