@@ -2,6 +2,7 @@
 
 import { fromHex, sameBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
+import type { OpenSegment } from "./analytics-blocks.ts";
 import type { ApiKeys, Caller, Identity } from "./auth.ts";
 import type { CursorNotes } from "./documents/cursor-notes.ts";
 import type { Documents } from "./documents/documents.ts";
@@ -35,6 +36,8 @@ export interface Server {
   readonly cursors: CursorNotes;
   readonly models: ModelRegistry;
   readonly openSession: OpenSession;
+  readonly openSegment: OpenSegment;
+  readonly takeBlocks: () => Promise<boolean>;
   readonly checkJson: (json: Uint8Array) => void;
   readonly entityHash: (entity: string) => number;
   readonly now: () => number;

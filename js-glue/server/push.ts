@@ -11,6 +11,7 @@ import { sameBytes, toHex } from "../core/bytes.ts";
 import { failure, numberOf, OfflineSyncError } from "../core/errors.ts";
 import { formatEventId, LANES, type Position } from "../core/events.ts";
 import { VERDICT_KINDS } from "../core/verdicts.ts";
+import { blockRows, eventsOfBlocks, planWith } from "./analytics-blocks.ts";
 import type { Caller } from "./auth.ts";
 import { checkOwner } from "./context.ts";
 import { DOCUMENT_EVENT } from "./documents/names.ts";
@@ -24,15 +25,7 @@ import { step } from "./operations/trace.ts";
 import { quickPush } from "./quick-push.ts";
 import type { RecentDevices } from "./recent-devices.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
-import type {
-  Incarnation,
-  OpenSession,
-  PlannedEvent,
-  ServerSession,
-  SessionRows,
-  SessionWrites,
-  VoidWrite,
-} from "./session.ts";
+import type { OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites, VoidWrite } from "./session.ts";
 import { Kind, VoidReason } from "./session.ts";
 import { isBuried } from "./store/privacy.ts";
 import { LostRace } from "./store/sql-store.ts";
@@ -43,6 +36,8 @@ export interface SyncOptions {
   readonly openSession: OpenSession;
   readonly handlers: Handlers;
   readonly recent: RecentDevices;
+  /** Whether analytics may be kept as blocks. Rejects as the database does. */
+  readonly takeBlocks: () => Promise<boolean>;
   readonly now: () => number;
   /** Everything committed before this time is covered by a backup. */
   readonly horizon: () => number;
@@ -105,7 +100,7 @@ export async function exchange(
 async function applyPush(options: SyncOptions, subject: Caller, session: ServerSession): Promise<Exchange> {
   if (await quickPush(options, subject, session)) {
     const verdicts = session.planned.map(({ id }) => ({ lane: id.lane, kind: Kind.applied }));
-    const applied = { applied: verdicts.length, rejected: 0, deferred: 0, duplicate: 0 };
+    const applied = { ...counts([]), applied: verdicts.length + eventsOfBlocks(session.blocks) };
     return { ...applied, ...nothing, device: session.device, reply: session.reply(context(options)), verdicts };
   }
   try {
@@ -120,19 +115,21 @@ async function applyPush(options: SyncOptions, subject: Caller, session: ServerS
 function count(
   { metrics, insight }: SyncOptions,
   { tenant }: Subject,
-  { planned }: ServerSession,
+  { planned, blocks }: ServerSession,
   done: Exchange,
   seconds: number,
 ): void {
   metrics.exchange({
-    pull: done.verdicts.length === 0,
+    pull: done.verdicts.length + blocks.length === 0,
     seconds,
+    packed: eventsOfBlocks(blocks),
     verdicts: done.verdicts.map(({ lane, kind }) => [LANES[lane] ?? "", VERDICT_KINDS[kind] ?? ""]),
     streams: streamFigures(done.reply),
     voids: done.voids.map(({ reason, from, to }) => [VOID_NAMES[reason] ?? "", to - from + 1]),
     recovered: planned.filter(({ recovered }) => recovered).length,
   });
   insight.events(tenant, planned);
+  for (const { groups } of blocks) for (const group of groups) insight.add(tenant, group, group.count);
   done.verdicts.forEach(({ kind }, i) => {
     if (planned[i]?.type === DOCUMENT_EVENT) metrics.documentEdit(VERDICT_KINDS[kind] ?? "");
   });
@@ -168,7 +165,7 @@ async function answerFromSnapshot(
     const device = await reads.device(subject.tenant, session.device);
     if (!device) return undefined;
     checkOwner(device, subject);
-    await plan(reads, subject, session, device, options.store.incarnation);
+    await plan(reads, subject, session, device, options);
     const writes = session.writes();
     if (writes.streams.length + writes.voids.length > 0 || session.planned.length > 0) return undefined;
     return { ...counts([]), ...nothing, device: session.device, reply: session.reply(context(options)) };
@@ -183,7 +180,7 @@ function writeExchange(
 ): Promise<Exchange> {
   return options.store.write(async (tx) => {
     const device = await lockDevice(tx, subject, session.device, options);
-    await plan(tx, subject, session, device, options.store.incarnation);
+    await plan(tx, subject, session, device, options);
     const verdicts = await runAll(tx, options, subject, session, careful);
     const writes = session.writes();
     const now = options.now();
@@ -193,6 +190,7 @@ function writeExchange(
     const release = device.deferredCount + deferred > 0;
     return {
       ...counts(verdicts),
+      applied: counts(verdicts).applied + eventsOfBlocks(session.blocks),
       device: session.device,
       reply: session.reply(context(options)),
       release,
@@ -232,15 +230,17 @@ async function plan(
   { tenant }: Subject,
   session: ServerSession,
   device: DeviceRecord,
-  incarnation: Incarnation,
+  { store, handlers, takeBlocks }: SyncOptions,
 ): Promise<void> {
+  const { incarnation } = store;
+  const blocks = await takeBlocks();
   const streams = await reads.streamRows(tenant, session.device, session.needs);
   const deferred = device.deferredCount > 0 ? await reads.deferredRows(tenant, session.device) : [];
   const late =
     device.lateHead > session.lateSeen ? await reads.lateVerdicts(tenant, session.device, session.lateSeen) : [];
   let rows: SessionRows = { incarnation, streams, deferred, late };
   for (let probes = 0; ; probes++) {
-    const probe = session.plan(rows);
+    const probe = planWith(session, rows, handlers, blocks);
     if (!probe) return;
     if (probes >= PROBES_MAX) throw failure("internal", "the core keeps asking for hashes");
     const more = await reads.hashes(tenant, session.device, probe.stream, probe.from, probe.to);
@@ -321,7 +321,8 @@ async function writeEvents(
   now: number,
 ): Promise<number> {
   const { planned } = session;
-  if (planned.length === 0) return 0;
+  const blocks = blockRows(session.blocks, device.arrivalHead + planned.length + 1);
+  if (planned.length + blocks.length === 0) return 0;
   const inbox: InboxEvent[] = [];
   const exceptions: { readonly id: Position; readonly kind: number; readonly code: number }[] = [];
   const deferred: DeferredEvent[] = [];
@@ -336,11 +337,12 @@ async function writeEvents(
     if (verdict.kind === Kind.rejected) letters.push(deadLetterRow(session.device, principal, event, verdict, now));
   });
   await tx.insertEvents(tenant, session.device, inbox);
+  await tx.insertBlocks(tenant, session.device, principal, blocks, now);
   await tx.insertVerdicts(tenant, session.device, exceptions, now);
   await tx.insertDeferred(tenant, session.device, deferred);
   await tx.insertDeadLetters(tenant, letters);
   const heads = {
-    arrivalHead: device.arrivalHead + planned.length,
+    arrivalHead: device.arrivalHead + planned.length + eventsOfBlocks(session.blocks),
     lateHead: device.lateHead,
     deferredCount: device.deferredCount + deferred.length,
   };

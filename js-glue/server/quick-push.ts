@@ -3,6 +3,7 @@
  * decided by the same core from the same rows and written by one statement; anything else takes the usual way in push.ts.
  */
 
+import { blockRows, eventsOfBlocks, planWith } from "./analytics-blocks.ts";
 import type { Caller } from "./auth.ts";
 import { checkOwner } from "./context.ts";
 import type { Handlers } from "./handlers.ts";
@@ -17,6 +18,7 @@ export interface QuickOptions {
   readonly handlers: Handlers;
   readonly now: () => number;
   readonly recent: RecentDevices;
+  readonly takeBlocks: () => Promise<boolean>;
 }
 
 const isPlain = (handlers: Handlers, event: PlannedEvent): boolean =>
@@ -62,13 +64,15 @@ async function attempt(
   if (!head) return false;
   checkOwner(head, subject);
   if (head.deferredCount > 0 || head.lateHead > session.lateSeen) return false;
-  if (session.plan({ incarnation: store.incarnation, streams, deferred: [], late: [] })) return false;
-  const { planned } = session;
-  if (planned.length === 0 || !planned.every((event) => isPlain(handlers, event))) return false;
+  const sessionRows = { incarnation: store.incarnation, streams, deferred: [], late: [] };
+  if (planWith(session, sessionRows, handlers, await options.takeBlocks())) return false;
+  const { planned, blocks } = session;
+  if (planned.length + blocks.length === 0 || !planned.every((event) => isPlain(handlers, event))) return false;
   const { streams: moves, voids, recovered } = session.writes();
   if (voids.length > 0 || recovered.length > 0 || moves.length === 0) return false;
-  const done = await write(options, subject, head, moves, planned);
-  if (done) recent.moved(RecentDevices.key(subject.tenant, session.device), rows, moves, planned.length);
+  const done = await write(options, subject, head, moves, session);
+  const arrived = planned.length + eventsOfBlocks(blocks);
+  if (done) recent.moved(RecentDevices.key(subject.tenant, session.device), rows, moves, arrived);
   return done;
 }
 
@@ -77,7 +81,7 @@ function write(
   { tenant }: Caller,
   head: DeviceHead,
   moves: readonly StreamWrite[],
-  planned: readonly PlannedEvent[],
+  { planned, blocks }: ServerSession,
 ): Promise<boolean> {
   const receivedAt = now();
   const events = planned.map(
@@ -96,5 +100,6 @@ function write(
       payload: event.json,
     }),
   );
-  return store.fastLane!.apply(tenant, head, moves, events, receivedAt);
+  const rows = blockRows(blocks, head.arrivalHead + planned.length + 1);
+  return store.fastLane!.apply(tenant, head, moves, events, rows, receivedAt);
 }

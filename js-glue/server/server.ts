@@ -52,6 +52,7 @@ import { Releases } from "./releases.ts";
 import { type Registration, registerDevice, registration } from "./routes/device.ts";
 import { type QueuedEventBody, queuedEvent, queueOne } from "./routes/events.ts";
 import { allRoutes } from "./routes/table.ts";
+import { BLOCKS_SCHEMA } from "./store/blocks.ts";
 import { storedFigures } from "./store/figures.ts";
 import { type OpenStoreOptions, openStore } from "./store/sql-store.ts";
 import type { Store } from "./store/store.ts";
@@ -97,6 +98,11 @@ export interface SyncServerOptions {
   readonly cleanupIntervalMs?: number;
   /** Days that applied events are kept; 0, the default = for ever. */
   readonly retentionDays?: number;
+  /**
+   * Analytics without a handler are kept as the client's own segments, a few bytes an event, instead of a row each. False
+   * where they are wanted as rows, and while processes run that know no blocks. Default true.
+   */
+  readonly analyticsBlocks?: boolean;
   /** Where maintenance puts copies of an SQLite database. Default: it makes none. */
   readonly backupFolder?: string;
   readonly log?: Logger;
@@ -231,6 +237,8 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     cursors,
     models: new ModelRegistry(store, now, options.models),
     openSession: core.open,
+    openSegment: core.openSegment,
+    takeBlocks: () => ((options.analyticsBlocks ?? true) ? store.hasSchema(BLOCKS_SCHEMA) : Promise.resolve(false)),
     checkJson: (json) => core.checkJson(json),
     entityHash: (entity) => core.entityHash(entity),
     now,

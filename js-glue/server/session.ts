@@ -89,6 +89,25 @@ export interface PlannedEvent {
   readonly after: readonly Position[];
 }
 
+/** Consecutive analytics events that simply apply, as the segments they came in. */
+export interface PlannedBlock {
+  readonly stream: StreamRef;
+  /** Each begins where the one before it ends. */
+  readonly segments: readonly { readonly first: number; readonly last: number; readonly bytes: Uint8Array }[];
+  /** The rolling hash after each event, 8 bytes each, little-endian. */
+  readonly hashes: Uint8Array;
+  /** How many events of one type and module there are; `hlc` is the first one's. */
+  readonly groups: readonly {
+    readonly type: string;
+    readonly module: string;
+    readonly count: number;
+    readonly hlc: bigint;
+  }[];
+}
+
+/** An event read back from a segment. */
+export type StoredEvent = Pick<PlannedEvent, "id" | "hash" | "hlc" | "type" | "module" | "entity" | "json">;
+
 export interface StreamWrite {
   readonly stream: StreamRef;
   readonly before: Mark;
@@ -128,9 +147,13 @@ export interface ServerSession {
   readonly device: Uint8Array;
   readonly lateSeen: number;
   readonly needs: readonly StreamNeed[];
-  /** Decides anew from these rows. Returns what else it must know, else `planned` is valid. */
-  plan(rows: SessionRows): HashProbe | undefined;
+  /**
+   * Decides anew from these rows. Returns what else it must know, else `planned` and `blocks` are valid. With `takeBlocks`,
+   * analytics that need nobody's decision come as blocks and are not among the planned events.
+   */
+  plan(rows: SessionRows, takeBlocks?: boolean): HashProbe | undefined;
   readonly planned: readonly PlannedEvent[];
+  readonly blocks: readonly PlannedBlock[];
   /** False for events that must not be run: refused, waiting, or behind one of their entity that came back deferred. */
   stillRuns(index: number): boolean;
   outcome(index: number, kind: number, code: number): void;

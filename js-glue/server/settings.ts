@@ -33,6 +33,8 @@ const schema = z
     OFFLINE_AI_MAX_CACHE_SIZE_MB: whole(500, 1_000_000),
     /** Days that applied events are kept; 0 = for ever. */
     OFFLINE_AI_RETENTION_DAYS: whole(0, 100_000),
+    /** off = analytics are kept as rows, an event each. */
+    OFFLINE_AI_ANALYTICS_BLOCKS: onOff,
     /** Days after which a silent replica of documents no longer holds anything back. */
     OFFLINE_AI_REPLICA_DAYS: whole(14, 100_000),
     /** Where maintenance puts copies of an SQLite database. */
@@ -92,6 +94,7 @@ export function serverOptions(settings: Settings): Partial<StandaloneOptions> {
     ...(settings.REDIS_URL === undefined ? {} : { redis: settings.REDIS_URL }),
     cleanupIntervalMs: settings.OFFLINE_AI_CLEANUP_INTERVAL,
     retentionDays: settings.OFFLINE_AI_RETENTION_DAYS,
+    ...(settings.OFFLINE_AI_ANALYTICS_BLOCKS ? { analyticsBlocks: settings.OFFLINE_AI_ANALYTICS_BLOCKS === "on" } : {}),
     replicaDays: settings.OFFLINE_AI_REPLICA_DAYS,
     ...(settings.OFFLINE_AI_BACKUP_FOLDER === undefined ? {} : { backupFolder: settings.OFFLINE_AI_BACKUP_FOLDER }),
     models: {

@@ -2,21 +2,26 @@ import { pouchPackages } from "../lib/pouch.mjs";
 import { runProgram } from "../lib/program.mjs";
 
 const cpu_ratio_max = 2.0;
+const block_ratio_max = 0.5;
 const rate_ratio_min = 8;
 const pouch_ratio_min = 2.5;
 
 export const claim = {
   name: "server.throughput",
   title: "A validated, ordered, durable event through HTTP costs little more than a plain COPY of its row",
-  bar: `CPU (server and PostgreSQL) per event, batches of 100, <= ${cpu_ratio_max} x COPY of the same rows (client and PostgreSQL, 100 rows a statement, 8 connections); events/s >= ${rate_ratio_min} x pgbench's single-row inserts; on SQLite >= ${pouch_ratio_min} x less CPU than PouchDB's server on LevelDB for the same events by _bulk_docs`,
+  bar: `CPU (server and PostgreSQL) per event, batches of 100, <= ${cpu_ratio_max} x COPY of the same rows (client and PostgreSQL, 100 rows a statement, 8 connections), analytics in blocks <= ${block_ratio_max} x; events/s >= ${rate_ratio_min} x pgbench's single-row inserts; on SQLite >= ${pouch_ratio_min} x less CPU than PouchDB's server on LevelDB for the same events by _bulk_docs`,
   needs: ["build", "databases"],
   async run({ quick }) {
     const [figures] = await runProgram("tests/server/throughput.main.ts", [
       { args: [quick ? 20_000 : 200_000, await pouchPackages()], postgres: true, durable: true },
     ]);
-    const { cpuRatioToCopy, rateRatioToPgbench, cpuRatioOfPouchToSqlite: pouchRatio } = figures;
+    const { cpuRatioToCopy, cpuRatioOfBlocksToCopy, rateRatioToPgbench, cpuRatioOfPouchToSqlite: pouchRatio } = figures;
     return {
-      ok: cpuRatioToCopy <= cpu_ratio_max && rateRatioToPgbench >= rate_ratio_min && pouchRatio >= pouch_ratio_min,
+      ok:
+        cpuRatioToCopy <= cpu_ratio_max &&
+        cpuRatioOfBlocksToCopy <= block_ratio_max &&
+        rateRatioToPgbench >= rate_ratio_min &&
+        pouchRatio >= pouch_ratio_min,
       scope:
         "one PostgreSQL with fsync on, SQLite with synchronous=FULL, PouchDB over LevelDB, which flushes nothing before it answers; the packaged server as a process of its own, 8 devices; CPU from /proc; the load generator is not counted; the same table and indexes on both sides",
       figures,

@@ -21,6 +21,7 @@ inline constexpr std::uint32_t kCompressionRatioMax = 64;
 inline constexpr std::uint32_t kPushBytesMax = 1'000'000;         // decoded body as sent
 inline constexpr std::uint32_t kPushDecodedBytesMax = 8'000'000;  // after lz4, over all segments
 inline constexpr std::uint32_t kPushItemsMax = 1'000;
+inline constexpr std::uint32_t kBlockGroupsMax = 64;  // kinds of events (type and module) of one analytics block
 inline constexpr std::uint32_t kPushStreamsMax = 256;
 inline constexpr std::uint32_t kPushDepsMax = 4'096;
 inline constexpr std::uint32_t kVerdictsMax = 1'000;

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "wire/json_check.h"
 #include "wire/reader.h"
+#include "wire/segment.h"
 #include "wire/writer.h"
 
 namespace oas::engine {
@@ -180,6 +181,25 @@ void write_planned(Writer& out, const sync::PlannedEvent& planned) {
   for (const EventId& id : planned.after) write_id(out, id);
 }
 
+void write_block(Writer& out, const sync::PlannedBlock& block) {
+  write_stream(out, block.stream);
+  write_count(out, block.segments.size());
+  for (const sync::PlannedBlock::Segment& segment : block.segments) {
+    out.u64(segment.first.value);
+    out.u64(segment.last.value);
+    write_bytes(out, segment.bytes);
+  }
+  write_count(out, block.hashes.size() * sizeof(std::uint64_t));
+  for (const RollingHash hash : block.hashes) out.u64(hash.value);
+  write_count(out, block.groups.size());
+  for (const sync::PlannedBlock::Group& group : block.groups) {
+    write_bytes(out, as_bytes(group.type));
+    write_bytes(out, as_bytes(group.module));
+    out.u32(group.count);
+    out.u64(group.hlc.value);
+  }
+}
+
 void write_plan(Writer& out, const sync::ServerSession& session) {
   const std::optional<sync::HashProbe>& probe = session.probe();
   out.u8(probe ? 1 : 0);
@@ -190,6 +210,8 @@ void write_plan(Writer& out, const sync::ServerSession& session) {
   }
   write_count(out, session.planned().size());
   for (const sync::PlannedEvent& planned : session.planned()) write_planned(out, planned);
+  write_count(out, session.blocks().size());
+  for (const sync::PlannedBlock& block : session.blocks()) write_block(out, block);
 }
 
 void write_writes(Writer& out, const sync::Writes& writes) {
@@ -239,6 +261,26 @@ Result<void> Calls::open(ByteView input) {
   return {};
 }
 
+Result<void> Calls::open_segment(ByteView input) {
+  OAS_TRY(const wire::SegmentView segment, wire::open_segment(input));
+  Bytes rows;
+  OAS_CHECK(wire::decode_rows(segment, rows));
+  Writer out(out_);
+  write_count(out, segment.head.count);
+  Sequence seq = segment.head.first;
+  for (wire::RowCursor cursor(segment.head, rows); !cursor.done(); ++seq.value) {
+    OAS_TRY(const wire::RowCursor::Row row, cursor.next());
+    write_id(out, {segment.head.stream, seq});
+    out.u64(row.hash.value);
+    out.u64(row.event.hlc.value);
+    write_bytes(out, as_bytes(row.event.type));
+    write_bytes(out, as_bytes(row.event.module));
+    write_bytes(out, as_bytes(row.event.entity));
+    write_bytes(out, row.event.json);
+  }
+  return {};
+}
+
 Result<void> Calls::run(Op op, ByteView input) {
   Reader in(input);
   Writer out(out_);
@@ -246,6 +288,7 @@ Result<void> Calls::run(Op op, ByteView input) {
     case Op::kCheckJson: return wire::check_json(input);
     case Op::kEntityHash: out.u32(entity_hash(input)); return {};
     case Op::kSessionOpen: return open(input);
+    case Op::kSegmentOpen: return open_segment(input);
     case Op::kReleasable: {
       OAS_TRY(const std::vector<sync::DeferredRow> deferred, read_list(in, read_deferred));
       OAS_TRY(const std::vector<EventId> marks, read_list(in, read_id));
@@ -269,9 +312,10 @@ Result<void> Calls::run(Op op, ByteView input) {
   sync::ServerSession& session = at->second;
   switch (op) {
     case Op::kSessionPlan: {
+      OAS_TRY(const std::uint8_t take_blocks, in.u8());
       OAS_TRY(sync::Rows rows, read_rows(in));
       if (rows.streams.size() != session.needs().size()) return fail(ErrorCode::kInvalidArgument, rows.streams.size());
-      session.plan(std::move(rows));
+      session.plan(std::move(rows), take_blocks != 0);
       write_plan(out, session);
       return {};
     }

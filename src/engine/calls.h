@@ -5,14 +5,16 @@
 //
 //   kCheckJson       json                     → nothing
 //   kSessionOpen     a request frame          → session u32, device 16 bytes, late_seen u64, needs
-//   kSessionPlan     session u32, incarnation, rows        → has_probe u8 [stream, from u64, to u64], planned events
+//   kSessionPlan     session u32, take_blocks u8, incarnation, rows
+//                                             → has_probe u8 [stream, from u64, to u64], planned events, blocks
 //   kSessionFinish   session u32, outcomes    → writes
 //   kSessionReply    session u32, context     → the reply frame
 //   kSessionClose    session u32              → nothing
 //   kReleasable      deferred rows, marks     → u32 count, u32 indices
 //   kEntityHash      entity bytes             → u32
+//   kSegmentOpen     a segment                → its events: EventId, hash u64, hlc u64, type, module, entity, JSON (Bytes)
 //
-// Lists are a u32 count and the elements, field by field as in sync/server_session.h. Every answer starts with
+// Lists are a u32 count and the elements, field by field as in sync/server_session.h; hashes of a block are Bytes. Every answer starts with
 // error u16 (0 = well) and detail u64.
 #pragma once
 
@@ -35,6 +37,7 @@ class Calls {
     kSessionClose = 6,
     kReleasable = 7,
     kEntityHash = 8,
+    kSegmentOpen = 9,
   };
 
   // The view is valid until the next call.
@@ -43,6 +46,7 @@ class Calls {
  private:
   Result<void> run(Op op, ByteView input);
   Result<void> open(ByteView input);
+  Result<void> open_segment(ByteView input);
 
   std::map<std::uint32_t, sync::ServerSession> sessions_;
   std::uint32_t next_session_ = 1;

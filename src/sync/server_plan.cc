@@ -9,13 +9,15 @@
 
 namespace oas::sync {
 
-void ServerSession::plan(Rows rows) {
+void ServerSession::plan(Rows rows, bool take_blocks) {
   Impl& impl = *impl_;
   OAS_ASSERT(rows.streams.size() == impl.needs.size());
   impl.progress.clear();
   impl.dep_marks.clear();
   impl.deferred.clear();
+  impl.take_blocks = take_blocks;
   impl.planned.clear();
+  impl.blocks.clear();
   impl.outcomes.clear();
   impl.voids.clear();
   impl.recovered.clear();
@@ -41,7 +43,10 @@ void ServerSession::plan(Rows rows) {
   const bool strangers = known != Incarnation{} && known != rows.incarnation && !OAS_MUTANT(kRestoredServerTakesOn);
   if (!strangers)
     for (std::uint32_t i = 0; i < impl.items.size() && !impl.probe; ++i) impl.plan_item(i);
-  if (impl.probe) impl.planned.clear();
+  if (impl.probe) {
+    impl.planned.clear();
+    impl.blocks.clear();
+  }
   impl.outcomes.resize(impl.planned.size());
   for (std::size_t i = 0; i < impl.planned.size(); ++i) {
     const PlannedEvent& event = impl.planned[i];
@@ -99,6 +104,11 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
   const Sequence join = std::max(at.mark.seq, Sequence{item.first.value - 1});
   if (item.hash_at(join) != at.mark.hash && join == at.mark.seq) {
     fork(at, item);
+    return;
+  }
+  if (join.value + 1 == item.first.value && plan_block(item, index)) {
+    at.mark = {item.last, item.after};
+    dep_marks[item.stream] = item.last;
     return;
   }
   for (Sequence seq{join.value + 1}; seq <= item.last; ++seq.value) {

@@ -31,6 +31,7 @@ Result<OpenItem> open_item(const Item& item) {
     return open;
   }
   OAS_TRY(const wire::SegmentView segment, wire::open_segment(item.segment));
+  open.segment = item.segment;
   open.stream = segment.head.stream;
   open.first = segment.head.first;
   open.last = segment.head.last();
@@ -113,6 +114,7 @@ DeviceId ServerSession::device() const { return impl_->request.device; }
 std::uint64_t ServerSession::late_seen() const { return impl_->request.late_seen; }
 const std::vector<StreamNeed>& ServerSession::needs() const { return impl_->needs; }
 const std::vector<PlannedEvent>& ServerSession::planned() const { return impl_->planned; }
+const std::vector<PlannedBlock>& ServerSession::blocks() const { return impl_->blocks; }
 const std::optional<HashProbe>& ServerSession::probe() const { return impl_->probe; }
 
 // --- outcomes -------------------------------------------------------------------------------------------------------------

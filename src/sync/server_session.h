@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -76,6 +77,26 @@ struct PlannedEvent {
   std::vector<EventId> after;
 };
 
+// Consecutive events of an analytics stream that simply apply: kept as the client's own segments, without a row each.
+struct PlannedBlock {
+  struct Segment {
+    Sequence first;
+    Sequence last;
+    ByteView bytes;  // as pushed, checked; into the session's own memory
+  };
+  // How many events of one type and module there are; `hlc` is the first one's.
+  struct Group {
+    std::string_view type;
+    std::string_view module;
+    std::uint32_t count{};
+    Hlc hlc;
+  };
+  StreamId stream;
+  std::vector<Segment> segments;  // each begins where the one before it ends
+  std::vector<RollingHash> hashes;  // after each event
+  std::vector<Group> groups;  // in the order of their first events
+};
+
 // What the application (or the store: dedupe, replaces) said.
 struct Outcome {
   VerdictKind kind{};  // kApplied, kRejected, kDeferred, kDuplicate
@@ -120,10 +141,12 @@ class ServerSession {
 
   // Decides every stream against its row. A client that still believes in another incarnation is only told how far each
   // stream is: the database was restored or set up again, and what came earlier may have to come first. Pure: calling it again with other rows starts over (lost race).
-  void plan(Rows rows);
+  // With `take_blocks`, analytics that need nobody's decision come as blocks and are not in planned().
+  void plan(Rows rows, bool take_blocks = false);
   // Set when `plan` needs more hashes: add them to that stream's row and plan again.
   [[nodiscard]] const std::optional<HashProbe>& probe() const;
   [[nodiscard]] const std::vector<PlannedEvent>& planned() const;
+  [[nodiscard]] const std::vector<PlannedBlock>& blocks() const;
 
   // `outcomes` answers planned() one by one; an event with run = false gets kDeferred. A later event of the same entity
   // as one that came back kDeferred must not be run by the host either: ask `still_runs(i)` before each.

@@ -24,6 +24,7 @@ struct OpenItem {
   };
   std::vector<Row> rows;
   Bytes bytes;  // decoded rows; the events' views point here
+  ByteView segment;  // as pushed; empty for a void
   bool undecodable{};
 
   [[nodiscard]] RollingHash hash_at(Sequence seq) const {
@@ -63,7 +64,9 @@ struct ServerSession::Impl {
   std::map<std::uint32_t, std::vector<EventId>> oldest_waiting;
   std::set<std::uint32_t> failed_entities;   // of events that were run and came back deferred
   std::uint32_t deferred_count = 0;
+  bool take_blocks = false;
   std::vector<PlannedEvent> planned;
+  std::vector<PlannedBlock> blocks;
   std::vector<Outcome> outcomes;
   std::vector<VoidWrite> voids;
   std::vector<EventId> recovered;
@@ -75,6 +78,7 @@ struct ServerSession::Impl {
   void plan_known(Progress& at, const OpenItem& item, std::uint32_t index);
   void plan_hole(Progress& at, const OpenItem& item);
   bool plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq, bool is_recovered);
+  bool plan_block(const OpenItem& item, std::uint32_t index);
   void fork(Progress& at, const OpenItem& item);
   bool waits_for_stopped(std::uint32_t index) const;
   bool held_back(std::uint32_t entity, const EventId& event) const;

@@ -7,7 +7,7 @@ import { START, segment } from "./frames.ts";
 import { type TestClient, TestServer } from "./harness.ts";
 
 for (const kind of databaseKinds) {
-  describe(`content cache, ${kind.name}`, () => {
+  describe(`content cache, ${kind.name}`, { skip: kind.skip }, () => {
     let server: TestServer;
     let ann: TestClient;
     let bob: TestClient;

@@ -27,6 +27,8 @@ const CONNECTIONS = 8;
 /** PouchDB's server takes several times as long for an event; so many say enough. */
 const POUCH_EVENTS_MAX = 40_000;
 const BATCH = 100;
+/** The lanes of events kept as rows, and as blocks. */
+const [ROWS, BLOCKS] = [2, 4];
 const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
 /** 253 bytes of JSON, as an application would write it. */
@@ -49,18 +51,18 @@ interface Frame {
   readonly after: Mark;
 }
 
-function framesOf(device: Uint8Array, count: number): readonly Frame[] {
+function framesOf(device: Uint8Array, count: number, lane: number): readonly Frame[] {
   const frames: Frame[] = [];
   let mark = START;
   for (let n = 0; n < count; n += BATCH) {
     const one = segment(
       1n,
-      2,
+      lane,
       mark,
       Array.from({ length: BATCH }, (_, i) => eventOf(n + i)),
     );
     frames.push({
-      bytes: Buffer.from(request({ device, items: [one], stored: [{ epoch: 1n, lane: 2, ...mark }] })),
+      bytes: Buffer.from(request({ device, items: [one], stored: [{ epoch: 1n, lane, ...mark }] })),
       after: one.after,
     });
     mark = one.after;
@@ -68,12 +70,12 @@ function framesOf(device: Uint8Array, count: number): readonly Frame[] {
   return frames;
 }
 
-async function push(db: string): Promise<Record<string, number>> {
+async function push(db: string, lane = ROWS): Promise<Record<string, number>> {
   const server = await serve(["--db", db, "--port", "0", "--log", "error"]);
   const warmUp = Math.ceil(events / 10 / CONNECTIONS / BATCH) * BATCH;
   const perDevice = Math.ceil(events / CONNECTIONS / BATCH) * BATCH;
   const devices = Array.from({ length: CONNECTIONS }, () =>
-    framesOf(new Uint8Array(randomBytes(16)), warmUp + perDevice),
+    framesOf(new Uint8Array(randomBytes(16)), warmUp + perDevice, lane),
   );
   const latencies: number[] = [];
   const send = async (frames: readonly Frame[]): Promise<void> => {
@@ -104,7 +106,10 @@ async function push(db: string): Promise<Record<string, number>> {
   await server.stop();
   const store = await openStore(db, { now: Date.now, onIdleError: () => undefined });
   const [row] = await store.read(({ connection }) =>
-    connection.query("SELECT count(*) AS n FROM offline_sync_queue WHERE status = 0"),
+    connection.query(
+      `SELECT (SELECT count(*) FROM offline_sync_queue WHERE status = 0 AND lane = ${lane})
+         + CASE WHEN ${lane} = ${BLOCKS} THEN (SELECT COALESCE(sum(events), 0) FROM offline_analytics_buffer) ELSE 0 END AS n`,
+    ),
   );
   await store.close();
   if (Number(row?.["n"]) !== sent + warmUp * CONNECTIONS) throw new Error("not every event is there");
@@ -232,6 +237,8 @@ async function pouch(packages: string): Promise<Record<string, number>> {
 
 const ours = await push(url);
 say(JSON.stringify(ours));
+const blocks = await push(url, BLOCKS);
+say(JSON.stringify(blocks));
 const folder = mkdtempSync(join(tmpdir(), "oas-throughput-"));
 const embedded = await push(`sqlite:${join(folder, "data.sqlite")}`);
 rmSync(folder, { recursive: true, force: true });
@@ -248,9 +255,11 @@ const round = (one: Record<string, number>): Record<string, number> =>
 process.stdout.write(
   `${JSON.stringify({
     ours: round(ours),
+    blocks: round(blocks),
     oursOnSqlite: round({ ...embedded, postgresUs: 0 }),
     copy: round(copied),
     pgbenchSingleRowTps: Math.round(tps),
+    cpuRatioOfBlocksToCopy: Math.round((sum(blocks) / sum(copied)) * 100) / 100,
     cpuRatioToCopy: Math.round((sum(ours) / sum(copied)) * 100) / 100,
     ...(peer
       ? {

@@ -44,11 +44,17 @@ export class Insight {
         const next = events[to]!;
         if (next.type !== type || next.module !== module || waitName(now - Number(next.hlc >> 16n)) !== waited) break;
       }
-      this.#add(tenant, now, "event_type", type, to - from);
-      if (module !== "") this.#add(tenant, now, "module", module, to - from);
-      this.#add(tenant, now, "waited", waited, to - from);
+      this.add(tenant, events[from]!, to - from);
       from = to;
     }
+  }
+
+  /** So many events like this one. */
+  add(tenant: string, { type, module, hlc }: Pick<PlannedEvent, "type" | "module" | "hlc">, count: number): void {
+    const now = this.#now();
+    this.#add(tenant, now, "event_type", type, count);
+    if (module !== "") this.#add(tenant, now, "module", module, count);
+    this.#add(tenant, now, "waited", waitName(now - Number(hlc >> 16n)), count);
   }
 
   #add(tenant: string, now: number, kind: string, name: string, count: number): void {

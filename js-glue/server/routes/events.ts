@@ -5,6 +5,7 @@ import { errorInfo } from "../../core/error-codes.ts";
 import { failure, failureOf } from "../../core/errors.ts";
 import { formatEventId, LANES, PRIORITIES } from "../../core/events.ts";
 import { VERDICT_KINDS } from "../../core/verdicts.ts";
+import { historyOf } from "../analytics-blocks.ts";
 import type { Identity } from "../auth.ts";
 import { formatDeviceId, onBehalf, ownDevice, parseDeviceId, type Server } from "../context.ts";
 import { JSON_HEADERS, json, type Result, type Route, route } from "../http/route.ts";
@@ -213,7 +214,7 @@ export const eventRoutes = (server: Server): readonly Route[] => [
         const { limit, type, since } = query;
         const lane = query.lane && LANES.indexOf(query.lane);
         const filter = { after: Number(query.cursor ?? 0), limit, lane, type, since };
-        return page(await reads.history(identity.tenant, device.device, filter), limit);
+        return page(await historyOf(server.openSegment, reads, identity.tenant, device.device, filter), limit);
       }),
   ),
 ];

@@ -5,11 +5,13 @@ import type { ServerResponse } from "node:http";
 import { z } from "zod";
 import { toHex } from "../../core/bytes.ts";
 import { failure } from "../../core/errors.ts";
+import { eventsOf, type OpenSegment } from "../analytics-blocks.ts";
 import type { Identity } from "../auth.ts";
 import type { Server } from "../context.ts";
 import { json, type Route, route } from "../http/route.ts";
 import { errorFields } from "../log.ts";
 import { beginErasure, eraseJob, runErasure } from "../operations/erasure.ts";
+import { blockOf } from "../store/blocks.ts";
 import { personalTables } from "../store/catalog.ts";
 import type { Row, SqlValue } from "../store/database.ts";
 import { subjectPage } from "../store/privacy.ts";
@@ -34,8 +36,24 @@ function shown(column: string, value: SqlValue): unknown {
   }
 }
 
-const lineOf = (table: string, row: Row): string =>
-  `${JSON.stringify({ table, row: Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(name, value)])) })}\n`;
+const plain = (row: Row): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(row).map(([name, value]) => [name, shown(name, value)]));
+
+const lineOf = (open: OpenSegment, table: string, row: Row): string =>
+  `${JSON.stringify({ table, row: table === "offline_analytics_buffer" ? unpacked(open, row) : plain(row) })}\n`;
+
+// A packed block says nothing to a reader: its events take the place of its bytes.
+function unpacked(open: OpenSegment, row: Row): Record<string, unknown> {
+  const { body: _body, hashes: _hashes, ranges: _ranges, ...rest } = row;
+  const items = eventsOf(open, blockOf(row)).map(({ type, module, entity, hlc, payload }) => ({
+    type,
+    module,
+    entity,
+    at: Number(hlc >> 16n),
+    payload: new TextDecoder().decode(payload),
+  }));
+  return { ...plain(rest), items };
+}
 
 async function writeExport(server: Server, identity: Identity, principal: string, out: ServerResponse): Promise<void> {
   const { store } = server;
@@ -50,7 +68,8 @@ async function writeExport(server: Server, identity: Identity, principal: string
     for (;;) {
       // A page is one state of the database; a slow reader holds no transaction open.
       const page = await store.read(({ connection }) => subjectPage(connection, table, subject, last, PAGE_ROWS));
-      if (page.length > 0 && !out.write(page.map((row) => lineOf(table.name, row)).join(""))) await once(out, "drain");
+      if (page.length > 0 && !out.write(page.map((row) => lineOf(server.openSegment, table.name, row)).join("")))
+        await once(out, "drain");
       if (out.destroyed) return;
       rows += page.length;
       last = page.at(-1);

@@ -4,6 +4,7 @@
  */
 
 import { Kind } from "../session.ts";
+import { BLOCK_LANE, BLOCKS_SCHEMA } from "./blocks.ts";
 import type { Connection, SqlValue } from "./database.ts";
 import { int } from "./rows.ts";
 import type { Store } from "./store.ts";
@@ -79,8 +80,11 @@ function rules({ now, retentionDays }: CleanupOptions): readonly Rule[] {
           {
             table: "offline_analytics_buffer",
             key: "tenant_id, device_id, block_no",
-            where: "received_at <= $1",
+            where: `received_at <= $1 AND NOT EXISTS (SELECT 1 FROM device_stream s
+                WHERE s.tenant_id = t.tenant_id AND s.device_id = t.device_id AND s.epoch = t.epoch AND s.lane = ${BLOCK_LANE}
+                  AND s.last_seq = t.last_seq)`,
             params: [old],
+            schema: BLOCKS_SCHEMA,
           },
         ]),
   ];

@@ -7,6 +7,7 @@
  */
 
 import type { StreamNeed, StreamWrite } from "../session.ts";
+import { type AnalyticsBlock, BLOCK_COLUMNS, blockValues } from "./blocks.ts";
 import type { WireType } from "./copy-in.ts";
 import type { Connection, Dialect } from "./database.ts";
 import { type DeviceHead, type PushRows, SqlReads } from "./reads.ts";
@@ -21,6 +22,7 @@ export interface FastLane {
     before: DeviceHead,
     moves: readonly StreamWrite[],
     events: readonly InboxEvent[],
+    blocks: readonly AnalyticsBlock[],
     now: number,
   ): Promise<boolean>;
 }
@@ -75,9 +77,9 @@ export function encodeArray(type: WireType, values: readonly (number | bigint | 
   return values.length === 0 ? out.subarray(0, 12) : out;
 }
 
-// $1 tenant, $2 device, $3 arrival head before, $4 events, $5 now, $6-$11 streams, $12-$20 events, $21-$23 what else the plan
+// $1 tenant, $2 device, $3 arrival head before, $4 how many arrive, $5 now, $6-$11 streams, $12-$20 events, $21-$23 what else the plan
 // was made from
-const APPLY = `WITH
+const apply = (blocks: { readonly insert: string; readonly came: string }): string => `WITH
   moves AS (SELECT * FROM unnest($6::int8[], $7::int2[], $8::int8[], $9::int8[], $10::int8[], $11::int8[])
       AS m(epoch, lane, seq_before, hash_before, seq_after, hash_after)),
   head AS (UPDATE device_sync_state SET arrival_head = arrival_head + $4::int8, seen_at = $5
@@ -93,24 +95,44 @@ const APPLY = `WITH
         event_type, module_id, entity, hlc, recovered, received_at, payload)
       SELECT $1, $2, e.epoch, e.lane, e.seq, $3::int8 + e.place, e.hash, 0, 0, e.type, e.module, e.entity, e.hlc, 0, $5, e.payload
         FROM unnest($12::int8[], $13::int2[], $14::int8[], $15::int8[], $16::text[], $17::text[], $18::text[], $19::int8[], $20::bytea[])
-        WITH ORDINALITY AS e(epoch, lane, seq, hash, type, module, entity, hlc, payload, place), head RETURNING 1)
+        WITH ORDINALITY AS e(epoch, lane, seq, hash, type, module, entity, hlc, payload, place), head RETURNING 1)${blocks.insert}
   SELECT 1 / (CASE WHEN (SELECT count(*) FROM known) + (SELECT count(*) FROM fresh) = (SELECT count(*) FROM moves)
-      AND (SELECT count(*) FROM inbox) = $4::int8 THEN 1 ELSE 0 END) AS done`;
+      AND (SELECT count(*) FROM inbox) = cardinality($14::int8[])${blocks.came} THEN 1 ELSE 0 END) AS done`;
+
+const APPLY_EVENTS = apply({ insert: "", came: "" });
+// $24-$32 blocks
+const APPLY_BLOCKS = apply({
+  insert: `,
+  block AS (INSERT INTO offline_analytics_buffer (tenant_id, device_id, principal_id, codec, received_at, ${BLOCK_COLUMNS.map(([name]) => name).join(", ")})
+      SELECT $1, $2, $21, 1, $5, b.* FROM unnest($24::int8[], $25::int8[], $26::int8[], $27::int8[], $28::int8[], $29::text[],
+        $30::text[], $31::bytea[], $32::bytea[]) AS b, head RETURNING 1)`,
+  came: " AND (SELECT count(*) FROM block) = cardinality($24::int8[])",
+});
 
 const DIVISION_BY_ZERO = "22012";
 const UNIQUE_VIOLATION = "23505";
 
+function blockArrays(blocks: readonly AnalyticsBlock[]): readonly Buffer[] {
+  const rows = blocks.map(blockValues);
+  const types = { int: "int8", text: "text", bytes: "bytea" } as const;
+  return BLOCK_COLUMNS.map(([, type], column) =>
+    encodeArray(
+      types[type],
+      rows.map((row) => row[column] as number | bigint | string | Uint8Array),
+    ),
+  );
+}
+
 /** `connection` runs each statement in a transaction of its own. */
-export function fastLane(connection: Connection, dialect: Dialect): FastLane {
-  const reads = new SqlReads(connection, dialect);
+export function fastLane(connection: Connection, dialect: Dialect, hasBlocks: () => boolean): FastLane {
   return {
-    read: (tenant, device, needs) => reads.pushRows(tenant, device, needs),
-    async apply(tenant, before, moves, events, now) {
+    read: (tenant, device, needs) => new SqlReads(connection, dialect, hasBlocks()).pushRows(tenant, device, needs),
+    async apply(tenant, before, moves, events, blocks, now) {
       const params = [
         tenant,
         before.device,
         before.arrivalHead,
-        events.length,
+        blocks.reduce((sum, { first, last }) => sum + last - first + 1, events.length),
         now,
         encodeArray(
           "int8",
@@ -175,9 +197,10 @@ export function fastLane(connection: Connection, dialect: Dialect): FastLane {
         before.principal,
         before.lateHead,
         before.publicKey,
+        ...(blocks.length > 0 ? blockArrays(blocks) : []),
       ];
       try {
-        await connection.query(APPLY, params);
+        await connection.query(blocks.length > 0 ? APPLY_BLOCKS : APPLY_EVENTS, params);
         return true;
       } catch (error) {
         const code = (error as { code?: unknown } | null)?.code;

@@ -11,12 +11,14 @@ import postgres003 from "../migrations/postgres/003-insight.sql";
 import postgres004 from "../migrations/postgres/004-documents.sql";
 import postgres005 from "../migrations/postgres/005-models.sql";
 import postgres006 from "../migrations/postgres/006-edit-parts.sql";
+import postgres007 from "../migrations/postgres/007-analytics-blocks.sql";
 import sqlite001 from "../migrations/sqlite/001-foundation.sql";
 import sqlite002 from "../migrations/sqlite/002-operations.sql";
 import sqlite003 from "../migrations/sqlite/003-insight.sql";
 import sqlite004 from "../migrations/sqlite/004-documents.sql";
 import sqlite005 from "../migrations/sqlite/005-models.sql";
 import sqlite006 from "../migrations/sqlite/006-edit-parts.sql";
+import sqlite007 from "../migrations/sqlite/007-analytics-blocks.sql";
 import type { Connection, Database } from "./database.ts";
 import { int, text } from "./rows.ts";
 import { expectedSchema, type Schema, verifySchema } from "./schema.ts";
@@ -34,6 +36,7 @@ const MIGRATIONS: readonly Migration[] = [
   { id: 4, name: "documents", sql: { sqlite: sqlite004, postgres: postgres004 } },
   { id: 5, name: "models", sql: { sqlite: sqlite005, postgres: postgres005 } },
   { id: 6, name: "edit-parts", sql: { sqlite: sqlite006, postgres: postgres006 } },
+  { id: 7, name: "analytics-blocks", sql: { sqlite: sqlite007, postgres: postgres007 } },
 ];
 
 /** The newest migration of this build. */

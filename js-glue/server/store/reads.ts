@@ -3,6 +3,7 @@
 import type { Position } from "../../core/events.ts";
 import type { DeferredRow, LateVerdict, Mark, StreamNeed, StreamRef, StreamRow, Verdict, VoidRow } from "../session.ts";
 import { DEFERRED_PER_DEVICE_MAX, VERDICTS_MAX } from "../session.ts";
+import { BLOCK_LANE, blockMarks } from "./blocks.ts";
 import type { Connection, Dialect, Row, SqlValue } from "./database.ts";
 import {
   Batch,
@@ -66,12 +67,14 @@ const headOf = (device: Uint8Array, row: Row): DeviceHead => ({
 export class SqlReads implements Reads {
   readonly connection: Connection;
   readonly dialect: Dialect;
+  readonly hasBlocks: boolean;
   readonly #streams: Batch;
   readonly #positions: Batch;
 
-  constructor(connection: Connection, dialect: Dialect) {
+  constructor(connection: Connection, dialect: Dialect, hasBlocks: boolean) {
     this.connection = connection;
     this.dialect = dialect;
+    this.hasBlocks = hasBlocks;
     this.#streams = new Batch(dialect, [
       ["epoch", "int"],
       ["lane", "int"],
@@ -169,6 +172,7 @@ export class SqlReads implements Reads {
     const result: StreamRow[] = [];
     for (const parts of found.values()) {
       await this.#addLastHash(tenant, device, parts);
+      await this.#addBlockHashes(tenant, device, parts);
       result.push(parts.row());
     }
     return { head, streams: result };
@@ -180,6 +184,13 @@ export class SqlReads implements Reads {
     parts.verdicts.sort((a, b) => a.seq - b.seq);
     const last = parts.verdicts[VERDICTS_MAX - 1]?.seq ?? 0;
     parts.hashes.push(...(await this.hashes(tenant, device, parts.need.stream, last, last)));
+  }
+
+  // Rare: a stream goes on where it stands, whose hash is its mark's.
+  async #addBlockHashes(tenant: string, device: Uint8Array, { need, mark, hashes }: StreamParts): Promise<void> {
+    if (!this.hasBlocks || need.stream.lane !== BLOCK_LANE) return;
+    const open = need.hashesAt.filter((at) => at > 0 && at < mark.seq && !hashes.some(({ seq }) => seq === at));
+    for (const at of open) hashes.push(...(await blockMarks(this.connection, tenant, device, need.stream, at, at)));
   }
 
   #streamSql(withDevice: boolean): string {
@@ -226,6 +237,9 @@ export class SqlReads implements Reads {
     );
     const marks = new Map(rows.map((row) => [int(row, "client_seq"), word(row, "roll_hash")]));
     for (const row of ends) marks.set(int(row, "to_seq"), word(row, "hash_after"));
+    if (this.hasBlocks)
+      for (const { seq, hash } of await blockMarks(this.connection, tenant, device, stream, from, to))
+        marks.set(seq, hash);
     return [...marks].map(([seq, hash]) => ({ seq, hash })).sort((a, b) => a.seq - b.seq);
   }
 

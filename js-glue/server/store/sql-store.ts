@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../core/errors.ts";
 import { step } from "../operations/trace.ts";
 import type { Incarnation } from "../session.ts";
+import { BLOCKS_SCHEMA } from "./blocks.ts";
 import type { Database } from "./database.ts";
 import { type FastLane, fastLane } from "./fast-lane.ts";
 import { startInstall } from "./install.ts";
@@ -62,7 +63,7 @@ class SqlStore implements Store {
     this.#database = database;
     this.#onCommit = onCommit;
     const lone = database instanceof PostgresDatabase ? database.lone() : undefined;
-    this.fastLane = lone && fastLane(lone, database.dialect);
+    this.fastLane = lone && fastLane(lone, database.dialect, () => this.#hasBlocks);
     this.incarnation = incarnation;
     this.#known = level.known;
     this.#level = level.found;
@@ -70,6 +71,10 @@ class SqlStore implements Store {
 
   get migrationLevel(): number {
     return this.#level;
+  }
+
+  get #hasBlocks(): boolean {
+    return this.#level >= BLOCKS_SCHEMA;
   }
 
   async hasSchema(level: number): Promise<boolean> {
@@ -87,7 +92,7 @@ class SqlStore implements Store {
       try {
         const start = performance.now();
         const result = await step("store.write", { race }, () =>
-          this.#database.transaction((connection) => work(new SqlWrites(connection, dialect))),
+          this.#database.transaction((connection) => work(new SqlWrites(connection, dialect, this.#hasBlocks))),
         );
         this.#onCommit((performance.now() - start) / 1_000);
         return result;
@@ -109,7 +114,7 @@ class SqlStore implements Store {
 
   read<T>(work: (reads: Reads) => Promise<T>): Promise<T> {
     const { dialect } = this.#database;
-    return this.#database.snapshot((connection) => work(new SqlReads(connection, dialect)));
+    return this.#database.snapshot((connection) => work(new SqlReads(connection, dialect, this.#hasBlocks)));
   }
 
   isTrouble(error: unknown): boolean {

@@ -17,6 +17,7 @@ import type {
   StreamWrite,
   VoidWrite,
 } from "../session.ts";
+import type { AnalyticsBlock } from "./blocks.ts";
 import type { Connection, Dialect } from "./database.ts";
 import type { FastLane } from "./fast-lane.ts";
 
@@ -128,6 +129,8 @@ export interface EventCounts {
 export interface Reads {
   readonly connection: Connection;
   readonly dialect: Dialect;
+  /** False on a schema from before there were blocks of analytics. */
+  readonly hasBlocks: boolean;
   /** Read-only unless `lock`: then nobody else changes this device until the transaction ends. */
   device(tenant: string, device: Uint8Array, lock?: boolean): Promise<DeviceRecord | undefined>;
   /** In order of their ids, those behind `after`; of one principal, or of all when undefined. */
@@ -185,6 +188,13 @@ export interface Writes extends Reads {
   /** Compare-and-set of all; false when any stream stands elsewhere (then roll back). */
   moveStreams(tenant: string, device: Uint8Array, moves: readonly StreamWrite[], now: number): Promise<boolean>;
   insertEvents(tenant: string, device: Uint8Array, events: readonly InboxEvent[]): Promise<void>;
+  insertBlocks(
+    tenant: string,
+    device: Uint8Array,
+    principal: string,
+    blocks: readonly AnalyticsBlock[],
+    now: number,
+  ): Promise<void>;
   /** Every verdict but plain `applied`. */
   insertVerdicts(
     tenant: string,

@@ -4,8 +4,9 @@ import { randomUUID } from "node:crypto";
 import { formatEventId, type Position } from "../../core/events.ts";
 import type { StreamWrite, VoidWrite } from "../session.ts";
 import { Kind } from "../session.ts";
+import { type AnalyticsBlock, insertBlocks } from "./blocks.ts";
 import type { WireType } from "./copy-in.ts";
-import type { Columns, Connection, Dialect, SqlValue } from "./database.ts";
+import type { Columns, SqlValue } from "./database.ts";
 import { idParams, SqlReads } from "./reads.ts";
 import { Batch, int, positionOf, toSql, word, writeIds } from "./rows.ts";
 import type {
@@ -105,10 +106,6 @@ const MOVE: Columns = [
 ];
 
 export class SqlWrites extends SqlReads implements Writes {
-  constructor(connection: Connection, dialect: Dialect) {
-    super(connection, dialect);
-  }
-
   async bindDevice(tenant: string, device: Uint8Array, principal: string, now: number): Promise<boolean> {
     const made = await this.connection.run(
       `INSERT INTO device_sync_state (tenant_id, device_id, principal_id, registered_at, seen_at)
@@ -204,6 +201,16 @@ export class SqlWrites extends SqlReads implements Writes {
     }
     const rows = events.map((event) => inboxRow(event, []));
     await this.#insert("offline_sync_queue", tenant, device, rows);
+  }
+
+  insertBlocks(
+    tenant: string,
+    device: Uint8Array,
+    principal: string,
+    blocks: readonly AnalyticsBlock[],
+    now: number,
+  ): Promise<void> {
+    return insertBlocks(this.connection, this.dialect, { tenant, device, principal }, blocks, now);
   }
 
   async insertVerdicts(
