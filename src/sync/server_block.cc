@@ -1,5 +1,4 @@
 // Which pushed segments may be kept as they are. Flow: server_session.h.
-#include "base/hash.h"
 #include "base/limits.h"
 #include "sync/server_state.h"
 
@@ -21,17 +20,13 @@ void add_to(Groups& groups, const PlannedBlock::Group& more) {
 }  // namespace
 
 // Takes a segment that has not been seen before, whole or not at all: every event of it must apply without a look at
-// anything but itself. True when it was taken.
-bool ServerSession::Impl::plan_block(const OpenItem& item, std::uint32_t index) {
+// anything but itself. Events of an entity have an order with those of other lanes, which rows keep and blocks do not.
+// True when it was taken.
+bool ServerSession::Impl::plan_block(const OpenItem& item) {
   if (!take_blocks || item.stream.lane != Lane::kAnalytics) return false;
   Groups groups;
-  for (std::uint32_t i = 0; i < item.rows.size(); ++i) {
-    const auto& [hash, event, refused] = item.rows[i];
-    if (refused != 0 || !event.dedupe_key.empty() || event.replaces) return false;
-    if (!event.entity.empty()) {
-      const std::uint32_t entity = entity_hash(as_bytes(event.entity));
-      if (!open_deps(index, entity).empty() || held_back(entity, {item.stream, {item.first.value + i}})) return false;
-    }
+  for (const auto& [hash, event, refused] : item.rows) {
+    if (refused != 0 || !event.entity.empty() || !event.dedupe_key.empty() || event.replaces) return false;
     add_to(groups, {.type = event.type, .module = event.module, .count = 1, .hlc = event.hlc});
     if (groups.size() > kBlockGroupsMax) return false;
   }

@@ -106,7 +106,7 @@ void ServerSession::Impl::plan_item(std::uint32_t index) {
     fork(at, item);
     return;
   }
-  if (join.value + 1 == item.first.value && plan_block(item, index)) {
+  if (join.value + 1 == item.first.value && plan_block(item)) {
     at.mark = {item.last, item.after};
     dep_marks[item.stream] = item.last;
     return;

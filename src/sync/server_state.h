@@ -78,7 +78,7 @@ struct ServerSession::Impl {
   void plan_known(Progress& at, const OpenItem& item, std::uint32_t index);
   void plan_hole(Progress& at, const OpenItem& item);
   bool plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq, bool is_recovered);
-  bool plan_block(const OpenItem& item, std::uint32_t index);
+  bool plan_block(const OpenItem& item);
   void fork(Progress& at, const OpenItem& item);
   bool waits_for_stopped(std::uint32_t index) const;
   bool held_back(std::uint32_t entity, const EventId& event) const;

@@ -82,12 +82,23 @@ void fuzz_session(Feed& feed, ByteView bytes) {
   if (!session) return;
   const Result<OpenedRequest> opened = read_request(bytes);
   require(opened.has_value());
-  session->plan(rows_for(feed, *session, opened->request));
-  if (session->probe()) session->plan(rows_for(feed, *session, opened->request));
+  const bool take_blocks = feed.below(2) == 1;
+  session->plan(rows_for(feed, *session, opened->request), take_blocks);
+  if (session->probe()) session->plan(rows_for(feed, *session, opened->request), take_blocks);
   std::set<EventId> seen;
   for (std::uint32_t i = 0; i < session->planned().size(); ++i) {
     require(seen.insert(session->planned()[i].id).second);
     if (session->still_runs(i)) session->outcome(i, {static_cast<VerdictKind>(feed.below(5)), feed.u8()});
+  }
+  for (const PlannedBlock& block : session->blocks()) {
+    require(take_blocks && block.stream.lane == Lane::kAnalytics);
+    std::uint64_t events = 0;
+    for (const PlannedBlock::Segment& segment : block.segments)
+      for (Sequence seq = segment.first; seq <= segment.last; ++seq.value, ++events)
+        require(seen.insert({block.stream, seq}).second);
+    std::uint64_t counted = 0;
+    for (const PlannedBlock::Group& group : block.groups) counted += group.count;
+    require(events == block.hashes.size() && events == counted);
   }
   for (const StreamWrite& write : session->writes().streams) require(write.before.seq < write.after.seq);
   const Bytes reply = session->reply({.incarnation = {{1}, 1}, .credit = feed.u16()});

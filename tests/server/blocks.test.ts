@@ -110,8 +110,9 @@ for (const kind of databaseKinds) {
       assert.equal(seen.length, 1);
       assert.equal(await server.count("offline_sync_queue"), 9, "a handler for one of its types: no block at all");
       const more = segment(1n, LANE, plain.after, [{ dedupeKey: "z" }]);
-      await ann.sync({ items: [more, part(more.after, 4)], stored: stored(plain.after) });
-      assert.equal(await server.count("offline_sync_queue"), 10);
+      const ordered = segment(1n, LANE, more.after, [{ entity: "cart-1" }]);
+      await ann.sync({ items: [more, ordered, part(ordered.after, 4)], stored: stored(plain.after) });
+      assert.equal(await server.count("offline_sync_queue"), 11);
       assert.equal(await server.count("offline_analytics_buffer"), 1);
       await server.end();
     });

@@ -3,6 +3,9 @@
  * Formats: src/wire/frame.h, segment.h, event.h and src/sync/messages.h.
  */
 
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+
 const MASK = (1n << 64n) - 1n;
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -144,6 +147,31 @@ export function segment(
   const head = out.raw(bodyBytes).take();
   const bytes = new Bytes().raw(head).u64(hash64(head)).take();
   return { stream: { epoch, lane }, bytes, before, after: marks.at(-1) ?? before, marks };
+}
+
+/** The same events as the client's core would pack them. */
+export function packed(plain: Segment, events: readonly TestEvent[], at = 1_700_000_000_000): Segment {
+  const { stream, before } = plain;
+  const hex = (value: bigint): string => value.toString(16);
+  const lines = [
+    JSON.stringify({
+      epoch: hex(stream.epoch),
+      lane: stream.lane,
+      first: before.seq + 1,
+      hashBefore: hex(before.hash),
+    }),
+    ...events.map(({ type = "test.event", module = "", json = "{}" }, i) => {
+      const hlc = hex((BigInt(at) << 16n) + BigInt(before.seq + i));
+      return `{"hlc":"${hlc}","type":"${type}","module":"${module}","json":${String(json)}}`;
+    }),
+  ];
+  const root = process.env["OAS_ROOT"] ?? process.cwd();
+  const bytes = execFileSync(
+    process.execPath,
+    [join(root, "scripts/lib/oas-wasm.mjs"), join(root, "dist/oas.mjs"), "segment", "encode"],
+    { input: `${lines.join("\n")}\n` },
+  );
+  return { ...plain, bytes };
 }
 
 export interface Hole {

@@ -15,7 +15,7 @@ import pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { openStore } from "../../js-glue/server/store/sql-store.ts";
 import { cpuOf, cpuOfTree, percentile } from "./cost.ts";
-import { type Mark, readReply, request, START, segment, type TestEvent } from "./frames.ts";
+import { type Mark, packed, readReply, request, type Segment, START, segment, type TestEvent } from "./frames.ts";
 import { ask, post, serve } from "./served.ts";
 
 const events = Number(process.argv[2] ?? 20_000);
@@ -51,32 +51,31 @@ interface Frame {
   readonly after: Mark;
 }
 
-function framesOf(device: Uint8Array, count: number, lane: number): readonly Frame[] {
-  const frames: Frame[] = [];
-  let mark = START;
+/** The stream that every device sends; analytics are packed as a client packs them, by the same core. */
+function segmentsOf(count: number, lane: number): readonly Segment[] {
+  const segments: Segment[] = [];
   for (let n = 0; n < count; n += BATCH) {
-    const one = segment(
-      1n,
-      lane,
-      mark,
-      Array.from({ length: BATCH }, (_, i) => eventOf(n + i)),
+    const events = Array.from({ length: BATCH }, (_, i) => eventOf(n + i));
+    const before = segments.at(-1)?.after ?? START;
+    segments.push(
+      lane === BLOCKS ? packed(segment(1n, lane, before, events), events) : segment(1n, lane, before, events),
     );
-    frames.push({
-      bytes: Buffer.from(request({ device, items: [one], stored: [{ epoch: 1n, lane, ...mark }] })),
-      after: one.after,
-    });
-    mark = one.after;
   }
-  return frames;
+  return segments;
 }
+
+const framesOf = (device: Uint8Array, segments: readonly Segment[]): readonly Frame[] =>
+  segments.map((one) => ({
+    bytes: Buffer.from(request({ device, items: [one], stored: [{ ...one.stream, ...one.before }] })),
+    after: one.after,
+  }));
 
 async function push(db: string, lane = ROWS): Promise<Record<string, number>> {
   const server = await serve(["--db", db, "--port", "0", "--log", "error"]);
-  const warmUp = Math.ceil(events / 10 / CONNECTIONS / BATCH) * BATCH;
+  const warmUp = Math.ceil(events / 2 / CONNECTIONS / BATCH) * BATCH;
   const perDevice = Math.ceil(events / CONNECTIONS / BATCH) * BATCH;
-  const devices = Array.from({ length: CONNECTIONS }, () =>
-    framesOf(new Uint8Array(randomBytes(16)), warmUp + perDevice, lane),
-  );
+  const segments = segmentsOf(warmUp + perDevice, lane);
+  const devices = Array.from({ length: CONNECTIONS }, () => framesOf(new Uint8Array(randomBytes(16)), segments));
   const latencies: number[] = [];
   const send = async (frames: readonly Frame[]): Promise<void> => {
     for (const { bytes, after } of frames) {
@@ -102,6 +101,7 @@ async function push(db: string, lane = ROWS): Promise<Record<string, number>> {
     eventsPerSecond: sent / seconds,
     pushP50Ms: percentile(latencies, 0.5),
     pushP99Ms: percentile(latencies, 0.99),
+    wireBytesPerEvent: segments.reduce((sum, { bytes }) => sum + bytes.length, 0) / (segments.length * BATCH),
   };
   await server.stop();
   const store = await openStore(db, { now: Date.now, onIdleError: () => undefined });
@@ -144,7 +144,7 @@ async function copy(): Promise<Record<string, number>> {
       }),
     );
   };
-  const warmUp = Math.ceil(perClient / 10 / BATCH) * BATCH;
+  const warmUp = Math.ceil(perClient / 2 / BATCH) * BATCH;
   await load(0, warmUp);
   const node = process.cpuUsage();
   const database = cpuOfTree(postmaster);
@@ -203,7 +203,7 @@ async function pouch(packages: string): Promise<Record<string, number>> {
   const json = { "content-type": "application/json" };
   await ask(`${url}/events`, "", "PUT", undefined, {});
   const perClient = Math.ceil(Math.min(events, POUCH_EVENTS_MAX) / CONNECTIONS / BATCH) * BATCH;
-  const warmUp = Math.ceil(perClient / 10 / BATCH) * BATCH;
+  const warmUp = Math.ceil(perClient / 2 / BATCH) * BATCH;
   const document = (c: number, n: number): object => {
     const { type, module, json: data } = eventOf(n);
     return { _id: `${c}-${String(n).padStart(9, "0")}`, type, module, data: JSON.parse(String(data)) as object };
