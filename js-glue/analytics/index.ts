@@ -126,7 +126,7 @@ export class Analytics {
       eventType: `analytics.${name}`.slice(0, 128),
       moduleId: this.#options.moduleId ?? "analytics",
       eventData,
-      priority: "low",
+      priority: "analytics",
       entity,
       durability: durability ?? "durable",
       dedupeKey: text && (await digest(text)),

@@ -6,7 +6,7 @@
  */
 
 import { failure, type OfflineSyncError } from "./errors.ts";
-import { DURABILITIES, type Durability, type Position, PRIORITIES, type Priority } from "./events.ts";
+import { DURABILITIES, type Durability, LANES, type LaneName, type Position } from "./events.ts";
 import type { StoredRecord } from "./ports.ts";
 import { toEnvelopeField, toJson } from "./validate.ts";
 
@@ -15,7 +15,8 @@ export interface QueuedEvent {
   readonly moduleId?: string | undefined;
   /** Anything JSON can carry, at most 40,000 bytes of it. Copied before `queueEvent` returns. */
   readonly eventData: unknown;
-  readonly priority?: Priority | undefined;
+  /** Default: normal. `analytics` goes last, and the server keeps it in blocks (docs/server.md). */
+  readonly priority?: LaneName | undefined;
   /** Events of one device that name the same entity are applied in the order they were made. */
   readonly entity?: string | undefined;
   /** Two events with equal keys are one event. Without a key, two equal events are two events. */
@@ -36,9 +37,9 @@ export interface Call {
 /** The event as the core wants it. Throws what is wrong with it, before anything is stored. */
 export function encodeEvent(event: QueuedEvent, level: Durability): { readonly text: string; readonly lane: number } {
   if (typeof event !== "object" || event === null) throw failure("invalid_argument", "queueEvent wants an object");
-  const lane = PRIORITIES.indexOf(event.priority ?? "normal");
+  const lane = LANES.indexOf(event.priority ?? "normal");
   if (lane < 0) {
-    throw failure("unknown_priority", `priority is one of ${PRIORITIES.join(", ")}`, { path: "priority" });
+    throw failure("unknown_priority", `priority is one of ${LANES.join(", ")}`, { path: "priority" });
   }
   const durability = Math.min(DURABILITIES.indexOf(level), 2);
   if (durability < 0) {

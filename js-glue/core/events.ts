@@ -4,7 +4,7 @@
 export const PRIORITIES = ["critical", "high", "normal", "low"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** `analytics` is the block lane: it is a lane of its own but no priority one can ask for. */
+/** `analytics` comes after all of them; its events need nobody's decision one by one. */
 export const LANES = [...PRIORITIES, "analytics"] as const;
 export type LaneName = (typeof LANES)[number];
 

@@ -29,6 +29,7 @@ test("without consent nothing is stored, not even for later", async () => {
   assert.equal(await analytics.trackEvent("click"), "consent");
   assert.equal(events.length, 1);
   assert.equal(events[0]?.durability, "durable");
+  assert.equal(events[0]?.priority, "analytics");
 });
 
 test("a session ends when nothing happens, and with consent", async () => {
