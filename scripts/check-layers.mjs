@@ -32,7 +32,7 @@ const may_include = {
 const wasm_extra = {
   "src/wasm/infer_bindings.cc": ["base", "infer"],
   "src/wasm/documents_bindings.cc": ["base", "documents"],
-  "src/wasm/bindings.cc": ["base", "engine", "cache"],
+  "src/wasm/bindings.cc": ["base", "engine", "cache", "device"],
 };
 
 // Headers that only some folders may touch.
@@ -91,6 +91,7 @@ const may_import = {
   cache: ["core", "crypto", "cache"],
   analytics: ["core", "analytics"],
   documents: ["core", "browser", "documents"],
+  storage: ["core", "browser", "storage"],
   privacy: ["core", "browser", "cache", "documents", "privacy"],
   models: ["core", "browser", "runtimes", "models"],
   devtools: ["core", "browser", "cache", "documents", "privacy", "devtools"],
@@ -104,6 +105,7 @@ const packages_of = {
   worker: /^#(core|infer|documents)\.mjs$/,
   testing: /^#(core|infer|documents)\.mjs$/,
   cache: /^#core\.mjs$/,
+  storage: /^#core\.mjs$/,
   server: server_packages,
   cli: /^node:/,
   runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#infer\.mjs$)/,

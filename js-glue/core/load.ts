@@ -121,10 +121,21 @@ export interface ContentCore {
   delete(): void;
 }
 
-export async function createContentCore(options: WasmOptions = {}): Promise<ContentCore> {
+export const createContentCore = (options: WasmOptions = {}): Promise<ContentCore> => createOf("Content", options);
+
+/** What gives way when storage runs out (src/device/ladder.h); both return the rung, 0 to 6. */
+export interface LadderCore {
+  look(usage: number, quota: number): number;
+  refused(): number;
+  delete(): void;
+}
+
+export const createLadderCore = (options: WasmOptions = {}): Promise<LadderCore> => createOf("Ladder", options);
+
+async function createOf<T>(type: string, options: WasmOptions): Promise<T> {
   try {
     const [module, { default: create }] = await Promise.all([compile(options), import("#core.mjs")]);
-    return await instantiate<ContentCore>(create as never, module, "Content");
+    return await instantiate<T>(create as never, module, type);
   } catch (error) {
     throw wasmFailure(error);
   }

@@ -23,6 +23,7 @@ const extra = [
   ["documents", "js-glue/documents/index.ts"],
   ["privacy", "js-glue/privacy/index.ts"],
   ["analytics", "js-glue/analytics/index.ts"],
+  ["storage", "js-glue/storage/index.ts"],
   ["devtools", "js-glue/devtools/index.ts"],
   ["models", "js-glue/models/index.ts"],
   ["models-onnx", "js-glue/runtimes/onnx.ts"],

@@ -1,11 +1,13 @@
-// The border of core.wasm: two classes, bytes in, bytes out.
+// The border of core.wasm: bytes in, bytes out.
 //
-// `step` drives the client engine with a block of inputs (engine/io_codec.h); `Content` serves the cache (cache/service.h).
+// `step` drives the client engine with a block of inputs (engine/io_codec.h); `Content` serves the cache (cache/service.h);
+// `Ladder` says what gives way when storage runs out (device/ladder.h).
 // Views into memory go stale when memory grows: the host takes a new one after each call and copies what it keeps.
 #include <emscripten/bind.h>
 
 #include "base/assert.h"
 #include "cache/service.h"
+#include "device/ladder.h"
 #include "engine/engine.h"
 #include "engine/io_codec.h"
 #include "wasm/lean_runtime.h"
@@ -58,6 +60,19 @@ class Content {
   oas::Bytes output_;
 };
 
+class Ladder {
+ public:
+  // Bytes, whole and not negative.
+  std::uint32_t look(double usage, double quota) {
+    return static_cast<std::uint32_t>(
+        ladder_.look(static_cast<std::uint64_t>(usage), static_cast<std::uint64_t>(quota)));
+  }
+  std::uint32_t refused() { return static_cast<std::uint32_t>(ladder_.refused()); }
+
+ private:
+  oas::device::Ladder ladder_;
+};
+
 }  // namespace
 
 EMSCRIPTEN_BINDINGS(oas_core) {
@@ -69,4 +84,8 @@ EMSCRIPTEN_BINDINGS(oas_core) {
       .constructor<>()
       .function("input(bytes)", &Content::input)
       .function("call(op)", &Content::call);
+  emscripten::class_<Ladder>("Ladder")
+      .constructor<>()
+      .function("look(usage, quota)", &Ladder::look)
+      .function("refused()", &Ladder::refused);
 }
