@@ -3,7 +3,8 @@
  *
  * What an earlier version already holds is not loaded again; what an interrupted attempt has loaded is kept. Whole-file
  * SHA-256 and whatever `accept` asks come before the swap; when pieces do not add up, the file is loaded whole, once.
- * Until the swap's transaction has ended the old version answers, whatever happens.
+ * Until the swap's transaction has ended the old version answers, whatever happens; what has expired is taken no more,
+ * but never taken away.
  */
 
 import { joinBytes, toHex } from "../core/bytes.ts";
@@ -13,6 +14,7 @@ import { RECORD_BYTES } from "./blobs.ts";
 import { KnownBlocks } from "./known-blocks.ts";
 import {
   type Choice,
+  checkExpiry,
   chooseEntry,
   type Manifest,
   type ManifestEntry,
@@ -44,6 +46,8 @@ export interface UpdaterOptions {
   readonly registry: Registry;
   readonly verifier: Verifier;
   readonly keys: readonly Uint8Array[];
+  /** The host's clock, in milliseconds since 1970. */
+  readonly now: () => number;
   /** Rejects for a file that cannot be used here, though it is the one that was signed: then it never comes into use. */
   readonly accept?: ((file: Uint8Array, entry: ManifestEntry) => Promise<void> | void) | undefined;
 }
@@ -55,26 +59,35 @@ export class ModelUpdater {
     this.#options = options;
   }
 
-  /** Rejects as `readManifest` does, and with `rewound` for a manifest older than one this device has seen. */
+  /**
+   * Rejects as `readManifest` does; with `rewound` for a manifest older than one this device has seen, or without an end
+   * where one with an end was seen; with `expired` for one whose end has come.
+   */
   async manifest(): Promise<Manifest> {
     const { store, registry, keys, verifier } = this.#options;
     const manifest = await readManifest(await registry.manifest(), keys, verifier);
-    const seen = await store.seenManifest(registry.name);
-    if (manifest.issuedAt < seen) throw failure("rewound", "the registry shows an older manifest", { detail: seen });
-    if (manifest.issuedAt > seen) await store.sawManifest(registry.name, manifest.issuedAt);
+    await store.sawManifest(registry.name, manifest);
+    checkExpiry("the registry's manifest", manifest.expiresAt, this.#now(manifest));
     return manifest;
+  }
+
+  /** No clock is believed that says the list in hand is not written yet: one set back makes nothing valid again. */
+  #now({ issuedAt }: Manifest): number {
+    return Math.max(this.#options.now(), issuedAt);
   }
 
   /**
    * Undefined when the registry has nothing of this name for this device. A version that was retired is replaced by what
-   * the registry has now, older or not.
+   * the registry has now, older or not. Rejects with `expired` when the statement of what is to be had has expired, also
+   * when it is what this device has: somebody may be holding back what is newer.
    */
   async update(name: string, choice: Choice): Promise<UpdateReport | undefined> {
     const { store, verifier } = this.#options;
     const manifest = await this.manifest();
     const entry = await chooseEntry(manifest, name, choice, verifier);
     if (!entry) return undefined;
-    const { version, sha256, bytes } = entry.statement;
+    const { version, sha256, bytes, expiresAt } = entry.statement;
+    checkExpiry(`the statement of model ${name} ${version}`, expiresAt, this.#now(manifest));
     const current = (await store.open(name))?.model;
     const listed = manifest.entries.some(({ statement }) => statement.sha256 === current?.sha256);
     const older = current && listed && compareVersions(version, current.version) < 0;

@@ -44,6 +44,8 @@ const modelShape = z.object({
   metric: z.string().nullable(),
   licence: z.string(),
   attribution: z.string(),
+  /** From when on no device takes it any more; null = never. */
+  expiresAt: z.number().nullable(),
   statement: z.string(),
   signature: z.string(),
   etag: z.string(),
@@ -59,6 +61,7 @@ function shown(row: ModelRow): z.input<typeof modelShape> {
     ...{ modelId: row.id, slug, kind, version, runtime, quant, format, state: row.state, rollout: row.rollout },
     ...{ bytes, sha256, hasFile: row.hasFile, minCaps, metrics: metrics.map((one) => ({ ...one })) },
     ...{ accuracy: first?.value ?? null, metric: first?.metric ?? null, licence, attribution },
+    expiresAt: about.expiresAt ?? null,
     ...{ statement: row.statement, signature: Buffer.from(row.signature).toString("base64"), etag: etagOf(row) },
     ...{ createdAt: row.createdAt, updatedAt: row.updatedAt },
   };
