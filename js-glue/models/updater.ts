@@ -1,7 +1,8 @@
 /**
  * Brings a model up to date: the blocks this device lacks, then one swap.
  *
- * What an earlier version already holds is not loaded again; what an interrupted attempt has loaded is kept. Whole-file
+ * Of a table of recommendations the changed rows are loaded, where the registry says them; of every other file the blocks
+ * that changed. What an earlier version already holds is not loaded again; what an interrupted attempt has loaded is kept. Whole-file
  * SHA-256 and whatever `accept` asks come before the swap; when pieces do not add up, the file is loaded whole, once.
  * Until the swap's transaction has ended the old version answers, whatever happens; what has expired is taken no more,
  * but never taken away.
@@ -9,6 +10,7 @@
 
 import { joinBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
+import { applyDelta } from "../core/file-delta.ts";
 import { blockHashes, compareVersions } from "../core/model-statement.ts";
 import { RECORD_BYTES } from "./blobs.ts";
 import { KnownBlocks } from "./known-blocks.ts";
@@ -29,6 +31,8 @@ export interface Registry {
   readonly name: string;
   manifest(): Promise<string>;
   blocks(id: string): Promise<Uint8Array>;
+  /** What makes the file out of the one with this SHA-256 (core/file-delta.ts); undefined = load it otherwise. */
+  delta?(id: string, from: string): Promise<Uint8Array | undefined>;
   /** Bytes `from` up to, not including, `to`. */
   range(id: string, from: number, to: number): Promise<Uint8Array>;
 }
@@ -136,8 +140,13 @@ export class ModelUpdater {
       return { index, from, to: Math.min(bytes, from + RECORD_BYTES) };
     }).filter(({ index, from, to }) => !isThere(index, to - from));
     if (records.length === 0) return 0;
+    const rows = reuse ? await this.#patched(name, entry) : undefined;
+    if (rows?.file) {
+      for (const { index, from, to } of records) await store.stage(name, sha256, index, rows.file.slice(from, to));
+      return rows.loaded;
+    }
     const known = reuse ? await this.#knownBlocks(name, entry) : undefined;
-    let loaded = known?.listBytes ?? 0;
+    let loaded = (rows?.loaded ?? 0) + (known?.listBytes ?? 0);
     for (const { index, from, to } of records) {
       const parts: Uint8Array[] = [];
       for (const run of known?.runs(from, to) ?? [{ from, to, local: undefined }]) {
@@ -151,6 +160,25 @@ export class ModelUpdater {
       await store.stage(name, sha256, index, joinBytes(...parts));
     }
     return loaded;
+  }
+
+  /** The file made from the one in use by its changed rows; without `file` when what came does not make it. */
+  async #patched(
+    name: string,
+    { id, statement }: ManifestEntry,
+  ): Promise<{ readonly file?: Uint8Array; readonly loaded: number } | undefined> {
+    const { store, registry, verifier } = this.#options;
+    const current = statement.kind === "history" && registry.delta ? await store.open(name) : undefined;
+    const delta = current && (await registry.delta?.(id, current.model.sha256));
+    if (!current || !delta) return undefined;
+    const loaded = delta.length;
+    let file: Uint8Array;
+    try {
+      file = applyDelta(current.file, delta, statement.bytes);
+    } catch {
+      return { loaded }; // nonsense: the blocks have hashes that were signed
+    }
+    return toHex(await verifier.sha256(file)) === statement.sha256 ? { file, loaded } : { loaded };
   }
 
   /** Blocks of the version in use, by hash, and which of them the new file is made of. */

@@ -3,12 +3,17 @@
 import assert from "node:assert/strict";
 import { createHash, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
 import { after, before, describe, test } from "node:test";
+import { systemCrypto } from "../../js-glue/browser/contexts.ts";
+import { MemoryStore } from "../../js-glue/core/memory-store.ts";
 import {
   blockHashes,
   type ModelStatement,
   manifestMessage,
   statementMessage,
 } from "../../js-glue/core/model-statement.ts";
+import { ModelStore } from "../../js-glue/models/model-store.ts";
+import { fetchRegistry, webVerifier } from "../../js-glue/models/registry.ts";
+import { ModelUpdater, type Registry } from "../../js-glue/models/updater.ts";
 import { parseRange } from "../../js-glue/server/http/range.ts";
 import { runModels } from "../../js-glue/server/models/cli.ts";
 import { renewModels } from "../../js-glue/server/models/publish.ts";
@@ -242,6 +247,47 @@ for (const kind of databaseKinds) {
       const all = (await (await admin("GET", "/models?state=all")).json()) as { items: Shown[] };
       assert.ok(all.items.some(({ state }) => state === "retired"));
       assert.equal((await device("GET", "/models?caps=simd%3Bdrop")).status, 400);
+    });
+
+    test("a table of recommendations comes as its changed rows; a delta that is wrong costs a detour, not the model", async () => {
+      const old = shippedModel("recommendation");
+      const rows = [3, 77, 200];
+      const places = rows.flatMap((row) => [5_312 + 64 * row, 5_312 + 64 * row + 62, 5_312 + 64 * 294 + 32 * row + 5]);
+      const next = nextVersion(old, "1.1.0", places);
+      const describe = (file: Uint8Array, version: string) =>
+        statementOf("recommendation", file, { version, kind: "history" });
+      await publish(admin, old, await describe(old, "1.0.0"));
+      const honest = fetchRegistry({ url: server.url, auth: () => Promise.resolve(device.key) });
+      const begin = async () => {
+        const store = new ModelStore(new MemoryStore(), systemCrypto);
+        const update = (registry: Registry) =>
+          new ModelUpdater({
+            ...{ store, registry, verifier: webVerifier, keys: [Buffer.from(key.publicKey, "base64")] },
+            now: () => server.clock.now,
+          }).update("recommendation", { device: Buffer.from("d"), caps: {}, quant: "int8" });
+        assert.equal((await update(honest))?.loaded, old.length);
+        return { update, file: async () => Buffer.from((await store.open("recommendation"))?.file ?? []) };
+      };
+      const devices = [await begin(), await begin(), await begin()] as const;
+      const id = await publish(admin, next, await describe(next, "1.1.0"));
+
+      const loaded = (await devices[0].update(honest))?.loaded ?? 0;
+      assert.ok(loaded <= rows.length * 112 + 128, `${loaded} bytes`);
+      assert.ok((await devices[0].file()).equals(next));
+      // By blocks it is most of the table; so it is when the delta was changed on its way.
+      const { delta: _, ...blocksAlone } = honest;
+      const byBlocks = (await devices[1].update(blocksAlone))?.loaded ?? 0;
+      assert.ok(byBlocks > 20 * loaded, `${byBlocks} bytes`);
+      const changed = async (...asked: [string, string]) =>
+        (await honest.delta?.(...asked))?.map((byte, at) => (at === 1 ? byte ^ 1 : byte));
+      assert.equal((await devices[2].update({ ...honest, delta: changed }))?.loaded, byBlocks + loaded);
+      assert.ok((await devices[2].file()).equals(next));
+
+      const from = Buffer.from(sha256(old)).toString("hex");
+      assert.equal((await stranger("GET", `/models/${id}/delta?from=${from}`)).status, 404);
+      assert.equal((await device("GET", `/models/${id}/delta?from=${"0".repeat(64)}`)).status, 404);
+      assert.equal((await device("GET", `/models/${id}/delta?from=x`)).status, 400);
+      assert.equal((await device("GET", `/models/content-1.0.0-native-int8/delta?from=${from}`)).status, 404);
     });
 
     test("the list ends a fortnight from today, and is signed anew day by day", async () => {
