@@ -137,6 +137,7 @@ interface Report {
   readonly decisions: number;
   readonly matched: number;
   readonly leftOut: Readonly<Record<string, number>>;
+  readonly badFeedback: number;
   readonly logging: { value: number; low: number; high: number } | null;
   readonly policies: readonly PolicyEstimate[];
 }
@@ -242,9 +243,23 @@ for (const kind of databaseKinds) {
         ]);
         const report = await reportOf(server);
         // Text that is no JSON never becomes a stored event.
-        const expected = { malformed: 7, propensity: 4, noFeedback: 1, repeated: 2, aboveLimits: 1 };
-        assert.deepEqual([report.matched, report.leftOut], [1, expected]);
+        const expected = { malformed: 5, propensity: 4, noFeedback: 1, repeated: 1, aboveLimits: 1 };
+        assert.deepEqual([report.matched, report.leftOut, report.badFeedback], [1, expected, 3]);
+        assert.equal(report.decisions, 1 + 5 + 4 + 1 + 1 + 1);
         assert.equal(report.logging?.value, 1);
+
+        // One device has its say, and no more than that.
+        const loud = await server.client("loud");
+        const many = Array.from({ length: 2_100 }, (_, i) => [
+          event("decision", { ...good, id: hex(i) }),
+          event("feedback", { id: hex(i), reward: 1 }),
+        ]);
+        await send(loud, many.flat());
+        const said = await reportOf(server, "", "loud");
+        assert.deepEqual(
+          [said.decisions, said.matched, said.leftOut, said.badFeedback],
+          [2_100, 2_000, { ...NOTHING, aboveLimits: 100 }, 0],
+        );
 
         const late = await server.client();
         server.clock.now += 10_000;

@@ -25,13 +25,14 @@ export const PROPENSITY_MIN = 1e-6;
 const PAGE_DEVICES = 500;
 const PAGE_EVENTS = 200; // of 40 kB at most
 
+/** Decisions, by reason; with those that were matched they are all. */
 export interface LeftOut {
-  /** No decision or feedback at all, or one that contradicts itself. */
+  /** No decision at all, or one that contradicts itself. */
   malformed: number;
   /** Propensity out of (0, 1]. */
   propensity: number;
   noFeedback: number;
-  /** A second decision or feedback under one id. */
+  /** Another one under an id that was there. */
   repeated: number;
   /** Too many actions, or too many decisions of one device. */
   aboveLimits: number;
@@ -42,6 +43,8 @@ export interface DecisionCounts {
   readonly devices: number;
   readonly decisions: number;
   readonly leftOut: LeftOut;
+  /** Feedback that is none, or comes a second time: the first counts. */
+  readonly badFeedback: number;
   readonly complete: boolean;
 }
 
@@ -86,6 +89,7 @@ class DeviceLog {
   readonly #half: 0 | 1;
   readonly #leftOut: LeftOut;
   decisions = 0;
+  badFeedback = 0;
 
   constructor(policy: OffPolicy, device: Uint8Array, leftOut: LeftOut) {
     this.#policy = policy;
@@ -129,10 +133,9 @@ class DeviceLog {
 
   #feedback(payload: Uint8Array): void {
     const feedback = parsed(feedbackShape, payload);
-    if (!feedback) this.#leftOut.malformed++;
-    else if (this.#rewards.has(feedback.id)) this.#leftOut.repeated++;
-    else if (this.#rewards.size >= DEVICE_DECISIONS_MAX) this.#leftOut.aboveLimits++;
-    else {
+    if (!feedback || this.#rewards.has(feedback.id)) {
+      this.badFeedback++;
+    } else if (this.#rewards.size < DEVICE_DECISIONS_MAX) {
       this.#rewards.set(feedback.id, feedback.reward);
       this.#join(feedback.id);
     }
@@ -179,7 +182,7 @@ export async function readDecisions(
   eventsMax: number = REPORT_EVENTS_MAX,
 ): Promise<DecisionCounts> {
   const leftOut = { malformed: 0, propensity: 0, noFeedback: 0, repeated: 0, aboveLimits: 0 };
-  let [devices, decisions, events] = [0, 0, 0];
+  let [devices, decisions, badFeedback, events] = [0, 0, 0, 0];
   let page: readonly DeviceRecord[] = [];
   do {
     const last = page.at(-1)?.device;
@@ -195,9 +198,10 @@ export async function readDecisions(
       }
       log.end();
       decisions += log.decisions;
+      badFeedback += log.badFeedback;
       if (log.decisions > 0) devices++;
-      if (events >= eventsMax) return { devices, decisions, leftOut, complete: false };
+      if (events >= eventsMax) return { devices, decisions, leftOut, badFeedback, complete: false };
     }
   } while (page.length === PAGE_DEVICES);
-  return { devices, decisions, leftOut, complete: true };
+  return { devices, decisions, leftOut, badFeedback, complete: true };
 }

@@ -28,6 +28,7 @@ const reportShape = z.object({
     repeated: z.number(),
     aboveLimits: z.number(),
   }),
+  badFeedback: z.number(),
   clip: z.number(),
   logging: estimate,
   policies: z.array(
