@@ -29,6 +29,7 @@ export type ErrorCode =
   | "foreign_reply"
   | "missing_dictionary"
   | "signature"
+  | "expired"
   | "storage_quota"
   | "storage_failed"
   | "storage_unknown"
@@ -104,6 +105,7 @@ const ROWS: readonly (readonly [number, ErrorCode, number, 0 | 1])[] = [
   [207, "foreign_reply", 1, 1],
   [208, "missing_dictionary", 1, 0],
   [209, "signature", 1, 0],
+  [210, "expired", 1, 0],
   [300, "storage_quota", 2, 1],
   [301, "storage_failed", 2, 1],
   [302, "storage_unknown", 2, 1],

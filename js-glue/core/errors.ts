@@ -49,6 +49,5 @@ export const numberOf = (code: ErrorCode): number => errorInfo(code)?.number ?? 
 /** Whatever was thrown, as ours; the original stays as `cause`. */
 export function asFailure(error: unknown, code: ErrorCode): OfflineSyncError {
   if (error instanceof OfflineSyncError) return error;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return failure(code, `${code}: ${text}`, { cause: error });
+  return failure(code, `${code}: ${String(error)}`, { cause: error });
 }

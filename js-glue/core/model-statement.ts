@@ -38,6 +38,9 @@ export interface ModelStatement {
   readonly metrics: readonly Metric[];
   readonly licence: string;
   readonly attribution: string;
+  /** Milliseconds since 1970: when it was signed, and from when on no device takes the file any more. Absent: never. */
+  readonly issuedAt?: number;
+  readonly expiresAt?: number;
 }
 
 export interface Rollout {
@@ -102,6 +105,9 @@ const isMetric = (value: unknown): value is Metric =>
   isHash(value["datasetSha256"]) &&
   ["value", "baseline", "n", "ci95"].every((name) => Number.isFinite(value[name]));
 
+export const isTime = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
 /** Checks a statement's fields. Throws `malformed` or `limit_exceeded`. */
 export function readStatement(text: unknown): ModelStatement {
   const value = parseObject(text, "a statement");
@@ -124,6 +130,8 @@ export function readStatement(text: unknown): ModelStatement {
   const { bytes, metrics } = value;
   if (typeof bytes !== "number" || !Number.isInteger(bytes) || bytes < 1) throw malformed("statement.bytes");
   if (bytes > MODEL_BYTES_MAX) throw failure("limit_exceeded", "the model is too large", { detail: MODEL_BYTES_MAX });
+  for (const name of ["issuedAt", "expiresAt"])
+    if (value[name] !== undefined && !isTime(value[name])) throw malformed(`statement.${name}`);
   if (!isCaps(value["minCaps"])) throw malformed("statement.minCaps");
   if (!Array.isArray(metrics) || metrics.length > METRICS_MAX || !metrics.every(isMetric)) {
     throw malformed("statement.metrics");

@@ -6,7 +6,7 @@
  */
 
 import { systemCrypto } from "../browser/contexts.ts";
-import { mintEpoch, systemRandom } from "../browser/platform.ts";
+import { mintEpoch, systemClock, systemRandom } from "../browser/platform.ts";
 import { toHex } from "../core/bytes.ts";
 import type { QueuedEvent } from "../core/calls.ts";
 import { failure } from "../core/errors.ts";
@@ -65,6 +65,8 @@ export interface ModelsOptions {
   readonly explore?: number | undefined;
   /** Queue every personal decision and its feedback as low-priority events, for off-policy reports. Default: false. */
   readonly logDecisions?: boolean | undefined;
+  /** Instead of the system's clock, in milliseconds since 1970: judges what has expired. */
+  readonly now?: (() => number) | undefined;
   /** Instead of the engine's database: for tests. */
   readonly store?: Store | undefined;
   /** Instead of fetching: for Node and tests. */
@@ -298,6 +300,7 @@ export function createModels(engine: EngineForModels, options: ModelsOptions = {
           registry: fetchRegistry(registry),
           verifier: webVerifier,
           keys,
+          now: options.now ?? systemClock.wall,
           // What these kernels cannot load, such as a format newer than they are, must not replace what they can.
           accept: async (file) => (await host.kernels()).loadModel(file).close(),
         });

@@ -191,6 +191,8 @@ function grown(blob: Uint8Array, items: number): Uint8Array {
 }
 
 export interface PersonalDecision {
+  /** Random; ties feedback to its decision where both are logged. */
+  readonly id: string;
   readonly action: string;
   /** The probability with which it was chosen. */
   readonly propensity: number;
@@ -222,7 +224,8 @@ export class PersonalModel {
   async decide(context: readonly string[], actions: readonly string[]): Promise<PersonalDecision> {
     const { head, blob } = await this.#state.read();
     const decision = this.#with(head, blob, (learner) => learner.decide(context, actions));
-    return { ...decision, context, actions };
+    const id = this.#options.seed().toString(16).padStart(16, "0");
+    return { id, ...decision, context, actions };
   }
 
   /** `reward` is 0 to 1. */

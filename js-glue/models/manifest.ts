@@ -3,7 +3,8 @@
  *
  * A publisher signs a statement per file (name, version, size, SHA-256, what it needs, how it was measured); the registry
  * signs the list of statements with their roll-out. Both are Ed25519 over the very bytes that travel, by keys the app has
- * pinned; nothing of either is parsed before its signature fits.
+ * pinned; nothing of either is parsed before its signature fits. Both end: who holds back what is newer can do so only
+ * until the old list, or the old statement, has expired.
  */
 
 import { joinBytes, utf8 } from "../core/bytes.ts";
@@ -14,6 +15,7 @@ import {
   fits,
   fromBase64,
   isShort,
+  isTime,
   MANIFEST_BYTES_MAX,
   MANIFEST_ENTRIES_MAX,
   type ModelStatement,
@@ -42,6 +44,8 @@ export interface ManifestEntry {
 export interface Manifest {
   /** Milliseconds since 1970; an older manifest than one seen before is not taken. */
   readonly issuedAt: number;
+  /** From when on it is refused; undefined = it names no end, as lists of earlier releases do. */
+  readonly expiresAt?: number | undefined;
   readonly entries: readonly ManifestEntry[];
 }
 
@@ -74,9 +78,10 @@ export async function readManifest(text: string, keys: readonly Uint8Array[], ve
   const { body, signature } = parseObject(text, "the envelope");
   if (typeof body !== "string") throw malformed("the envelope holds no body");
   await checkSignature(verifier, keys, signature, manifestMessage(body), "the manifest");
-  const { format, issuedAt, models } = parseObject(body, "the body");
+  const { format, issuedAt, expiresAt, models } = parseObject(body, "the body");
   if (format !== 1) throw failure("version_not_supported", "the manifest has another format");
-  if (typeof issuedAt !== "number" || !Number.isSafeInteger(issuedAt)) throw malformed("issuedAt");
+  if (!isTime(issuedAt)) throw malformed("issuedAt");
+  if (expiresAt !== undefined && !isTime(expiresAt)) throw malformed("expiresAt");
   if (!Array.isArray(models)) throw malformed("models");
   if (models.length > MANIFEST_ENTRIES_MAX) {
     throw failure("limit_exceeded", "the manifest names too many models", { detail: MANIFEST_ENTRIES_MAX });
@@ -90,7 +95,13 @@ export async function readManifest(text: string, keys: readonly Uint8Array[], ve
     await checkSignature(verifier, keys, signed, statementMessage(statement), `model ${id}`);
     entries.push({ id, status, rollout: readRollout(rollout), statement: readStatement(statement) });
   }
-  return { issuedAt, entries };
+  return { issuedAt, expiresAt, entries };
+}
+
+/** Throws `expired` when `expiresAt` has come; what names no end has none. */
+export function checkExpiry(what: string, expiresAt: number | undefined, now: number): void {
+  if (expiresAt === undefined || now < expiresAt) return;
+  throw failure("expired", `${what} has expired`, { detail: expiresAt });
 }
 
 /** Where this device stands in a roll-out, 0 to 99; the same device stands elsewhere for another salt. */

@@ -7,9 +7,9 @@
  * read: a damaged one gives way to the version before it.
  */
 
-import { compareBytes, toHex } from "../core/bytes.ts";
+import { compareBytes, sameBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
-import { hashBytes } from "../core/model-statement.ts";
+import { hashBytes, isTime } from "../core/model-statement.ts";
 import type { Crypto, Expectation, KeyRange, Store } from "../core/ports.ts";
 import {
   behind,
@@ -52,6 +52,9 @@ function readStored(value: unknown): StoredModel | undefined {
 const headKey = (name: string): Uint8Array => modelKey("h", name);
 const filePrefix = (name: string, sha256: string): Uint8Array => modelKey("f", name, hashBytes(sha256));
 const seenKey = (registry: string): Uint8Array => modelKey("m", registry);
+
+const expectationOf = (key: Uint8Array, found: { readonly bytes: Uint8Array } | undefined): Expectation =>
+  found ? { kind: "equals", key, value: found.bytes } : { kind: "absent", key, value: new Uint8Array(0) };
 
 /** Every file of this name but these: what is between them. */
 function otherFiles(name: string, kept: readonly StoredModel[]): readonly KeyRange[] {
@@ -145,15 +148,27 @@ export class ModelStore {
     return this.#store.commit({ level: "durable", expects: [], deletes, puts: [] });
   }
 
-  /** When the newest manifest of this registry was issued that this device has seen; 0 = none. */
-  async seenManifest(registry: string): Promise<number> {
-    const { issuedAt } = ((await readJson(this.#store, seenKey(registry)))?.value ?? {}) as Record<string, unknown>;
-    return typeof issuedAt === "number" && Number.isSafeInteger(issuedAt) ? issuedAt : 0;
-  }
-
-  async sawManifest(registry: string, issuedAt: number): Promise<void> {
-    const puts = [{ key: seenKey(registry), value: jsonBytes({ issuedAt }) }];
-    await this.#store.commit({ level: "durable", expects: [], deletes: [], puts });
+  /**
+   * Notes a manifest of this registry. Rejects with `rewound` when a newer one was seen, or this one names no end of its
+   * validity and an earlier one did: whoever plays back a list from before there were ends must not win by it.
+   */
+  async sawManifest(
+    registry: string,
+    { issuedAt, expiresAt }: { readonly issuedAt: number; readonly expiresAt?: number | undefined },
+  ): Promise<void> {
+    const key = seenKey(registry);
+    await this.#insisting(async () => {
+      const found = await readJson(this.#store, key);
+      const { issuedAt: at, ends } = (found?.value ?? {}) as Record<string, unknown>;
+      const seen = isTime(at) ? at : 0;
+      if (issuedAt < seen) throw failure("rewound", "the registry shows an older manifest", { detail: seen });
+      if (expiresAt === undefined && ends === true)
+        throw failure("rewound", "the registry shows a manifest from before they had an end", { detail: seen });
+      const value = jsonBytes({ issuedAt, ends: expiresAt !== undefined });
+      if (found && sameBytes(found.bytes, value)) return;
+      const puts = [{ key, value }];
+      await this.#store.commit({ level: "durable", expects: [expectationOf(key, found)], deletes: [], puts });
+    });
   }
 
   async #file(name: string, { sha256, bytes }: StoredModel): Promise<Uint8Array | undefined> {
@@ -165,9 +180,7 @@ export class ModelStore {
   async #readHead(name: string): Promise<{ readonly head: ModelHead | undefined; readonly expect: Expectation }> {
     const key = headKey(name);
     const found = await readJson(this.#store, key);
-    const expect: Expectation = found
-      ? { kind: "equals", key, value: found.bytes }
-      : { kind: "absent", key, value: new Uint8Array(0) };
+    const expect = expectationOf(key, found);
     const { current, previous } = (found?.value ?? {}) as Record<string, unknown>;
     const now = readStored(current);
     return { head: now && { current: now, previous: readStored(previous) }, expect };
@@ -179,19 +192,25 @@ export class ModelStore {
     wanted: StoredModel | undefined,
     change: (head: ModelHead | undefined) => ModelHead,
   ): Promise<ModelHead> {
-    for (let attempt = 1; ; attempt++) {
+    return this.#insisting(async () => {
       // The head first: whoever takes a file away meanwhile changes the head, and then we begin again.
       const { head, expect } = await this.#readHead(name);
       const next = change(head);
       await this.stagedFile(name, wanted ?? next.current);
       const deletes = otherFiles(name, [next.current, ...(next.previous ? [next.previous] : [])]);
       const puts = [{ key: headKey(name), value: jsonBytes(next) }];
+      await this.#store.commit({ level: "strict", expects: [expect], deletes, puts });
+      return next;
+    });
+  }
+
+  /** Reads and writes again when another context got in between. */
+  async #insisting<T>(change: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++)
       try {
-        await this.#store.commit({ level: "strict", expects: [expect], deletes, puts });
-        return next;
+        return await change();
       } catch (error) {
         if ((error as { code?: unknown }).code !== "storage_conflict" || attempt >= SWAPS_MAX) throw error;
       }
-    }
   }
 }

@@ -85,6 +85,11 @@ export function fetchRegistry({ url, auth = "cookie" }: RegistryOptions): Regist
     name: base.slice(0, 200),
     manifest: async () => new TextDecoder().decode(await get("/models/manifest", MANIFEST_BYTES_MAX)),
     blocks: (id) => get(`${file(id)}/blocks`, BLOCKS_BYTES_MAX),
+    delta: (id, from) =>
+      get(`${file(id)}/delta?from=${from}`, MODEL_BYTES_MAX).catch((error: { code?: unknown }) => {
+        if (error.code === "not_found") return undefined;
+        throw error;
+      }),
     range: (id, from, to) => get(`${file(id)}/artifact`, to - from, `bytes=${from}-${to - 1}`),
   };
 }

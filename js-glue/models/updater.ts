@@ -1,18 +1,22 @@
 /**
  * Brings a model up to date: the blocks this device lacks, then one swap.
  *
- * What an earlier version already holds is not loaded again; what an interrupted attempt has loaded is kept. Whole-file
+ * Of a table of recommendations the changed rows are loaded, where the registry says them; of every other file the blocks
+ * that changed. What an earlier version already holds is not loaded again; what an interrupted attempt has loaded is kept. Whole-file
  * SHA-256 and whatever `accept` asks come before the swap; when pieces do not add up, the file is loaded whole, once.
- * Until the swap's transaction has ended the old version answers, whatever happens.
+ * Until the swap's transaction has ended the old version answers, whatever happens; what has expired is taken no more,
+ * but never taken away.
  */
 
 import { joinBytes, toHex } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
+import { applyDelta } from "../core/file-delta.ts";
 import { blockHashes, compareVersions } from "../core/model-statement.ts";
 import { RECORD_BYTES } from "./blobs.ts";
 import { KnownBlocks } from "./known-blocks.ts";
 import {
   type Choice,
+  checkExpiry,
   chooseEntry,
   type Manifest,
   type ManifestEntry,
@@ -27,6 +31,8 @@ export interface Registry {
   readonly name: string;
   manifest(): Promise<string>;
   blocks(id: string): Promise<Uint8Array>;
+  /** What makes the file out of the one with this SHA-256 (core/file-delta.ts); undefined = load it otherwise. */
+  delta?(id: string, from: string): Promise<Uint8Array | undefined>;
   /** Bytes `from` up to, not including, `to`. */
   range(id: string, from: number, to: number): Promise<Uint8Array>;
 }
@@ -44,6 +50,8 @@ export interface UpdaterOptions {
   readonly registry: Registry;
   readonly verifier: Verifier;
   readonly keys: readonly Uint8Array[];
+  /** The host's clock, in milliseconds since 1970. */
+  readonly now: () => number;
   /** Rejects for a file that cannot be used here, though it is the one that was signed: then it never comes into use. */
   readonly accept?: ((file: Uint8Array, entry: ManifestEntry) => Promise<void> | void) | undefined;
 }
@@ -55,26 +63,35 @@ export class ModelUpdater {
     this.#options = options;
   }
 
-  /** Rejects as `readManifest` does, and with `rewound` for a manifest older than one this device has seen. */
+  /**
+   * Rejects as `readManifest` does; with `rewound` for a manifest older than one this device has seen, or without an end
+   * where one with an end was seen; with `expired` for one whose end has come.
+   */
   async manifest(): Promise<Manifest> {
     const { store, registry, keys, verifier } = this.#options;
     const manifest = await readManifest(await registry.manifest(), keys, verifier);
-    const seen = await store.seenManifest(registry.name);
-    if (manifest.issuedAt < seen) throw failure("rewound", "the registry shows an older manifest", { detail: seen });
-    if (manifest.issuedAt > seen) await store.sawManifest(registry.name, manifest.issuedAt);
+    await store.sawManifest(registry.name, manifest);
+    checkExpiry("the registry's manifest", manifest.expiresAt, this.#now(manifest));
     return manifest;
+  }
+
+  /** No clock is believed that says the list in hand is not written yet: one set back makes nothing valid again. */
+  #now({ issuedAt }: Manifest): number {
+    return Math.max(this.#options.now(), issuedAt);
   }
 
   /**
    * Undefined when the registry has nothing of this name for this device. A version that was retired is replaced by what
-   * the registry has now, older or not.
+   * the registry has now, older or not. Rejects with `expired` when the statement of what is to be had has expired, also
+   * when it is what this device has: somebody may be holding back what is newer.
    */
   async update(name: string, choice: Choice): Promise<UpdateReport | undefined> {
     const { store, verifier } = this.#options;
     const manifest = await this.manifest();
     const entry = await chooseEntry(manifest, name, choice, verifier);
     if (!entry) return undefined;
-    const { version, sha256, bytes } = entry.statement;
+    const { version, sha256, bytes, expiresAt } = entry.statement;
+    checkExpiry(`the statement of model ${name} ${version}`, expiresAt, this.#now(manifest));
     const current = (await store.open(name))?.model;
     const listed = manifest.entries.some(({ statement }) => statement.sha256 === current?.sha256);
     const older = current && listed && compareVersions(version, current.version) < 0;
@@ -123,8 +140,13 @@ export class ModelUpdater {
       return { index, from, to: Math.min(bytes, from + RECORD_BYTES) };
     }).filter(({ index, from, to }) => !isThere(index, to - from));
     if (records.length === 0) return 0;
+    const rows = reuse ? await this.#patched(name, entry) : undefined;
+    if (rows?.file) {
+      for (const { index, from, to } of records) await store.stage(name, sha256, index, rows.file.slice(from, to));
+      return rows.loaded;
+    }
     const known = reuse ? await this.#knownBlocks(name, entry) : undefined;
-    let loaded = known?.listBytes ?? 0;
+    let loaded = (rows?.loaded ?? 0) + (known?.listBytes ?? 0);
     for (const { index, from, to } of records) {
       const parts: Uint8Array[] = [];
       for (const run of known?.runs(from, to) ?? [{ from, to, local: undefined }]) {
@@ -138,6 +160,25 @@ export class ModelUpdater {
       await store.stage(name, sha256, index, joinBytes(...parts));
     }
     return loaded;
+  }
+
+  /** The file made from the one in use by its changed rows; without `file` when what came does not make it. */
+  async #patched(
+    name: string,
+    { id, statement }: ManifestEntry,
+  ): Promise<{ readonly file?: Uint8Array; readonly loaded: number } | undefined> {
+    const { store, registry, verifier } = this.#options;
+    const current = statement.kind === "history" && registry.delta ? await store.open(name) : undefined;
+    const delta = current && (await registry.delta?.(id, current.model.sha256));
+    if (!current || !delta) return undefined;
+    const loaded = delta.length;
+    let file: Uint8Array;
+    try {
+      file = applyDelta(current.file, delta, statement.bytes);
+    } catch {
+      return { loaded }; // nonsense: the blocks have hashes that were signed
+    }
+    return toHex(await verifier.sha256(file)) === statement.sha256 ? { file, loaded } : { loaded };
   }
 
   /** Blocks of the version in use, by hash, and which of them the new file is made of. */

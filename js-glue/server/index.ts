@@ -6,7 +6,15 @@ export type { CollectionOptions, DocumentContext } from "./documents/collections
 export { type DeviceDescription, type EventDescription, OfflineAiSyncEngine, offlineAiSyncEngine } from "./engine.ts";
 export { type Handler, Reject, type Subject, type SyncEvent } from "./handlers.ts";
 export { createLogger, type Logger, type LogLevel } from "./log.ts";
-export { makeStatement, type Publication, publishModel, type StatementParts } from "./models/publish.ts";
+export {
+  makeStatement,
+  type Publication,
+  publishModel,
+  type Renewal,
+  renewModels,
+  type StatementParts,
+  type Validity,
+} from "./models/publish.ts";
 export { ModelKey, type ModelTrust } from "./models/signing.ts";
 export { BASE_PATH, createSyncServer, type SyncServer, type SyncServerOptions } from "./server.ts";
 export { DEVELOPMENT, type Standalone, type StandaloneOptions, startStandalone } from "./standalone.ts";

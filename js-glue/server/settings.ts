@@ -53,6 +53,8 @@ const schema = z
     OFFLINE_AI_MODEL_KEY_FILE: text,
     /** Public keys, separated by commas: statements must be signed by one of them. */
     OFFLINE_AI_MODEL_PUBLISHERS: text,
+    /** How long a manifest is good for; a device refuses an older one. */
+    OFFLINE_AI_MODEL_MANIFEST_DAYS: whole(14, 3_650),
     /** Where the application's token issuer publishes its keys; with issuer and audience. */
     OFFLINE_AI_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
     OFFLINE_AI_JWT_ISSUER: text,
@@ -99,6 +101,7 @@ export function serverOptions(settings: Settings): Partial<StandaloneOptions> {
     ...(settings.OFFLINE_AI_BACKUP_FOLDER === undefined ? {} : { backupFolder: settings.OFFLINE_AI_BACKUP_FOLDER }),
     models: {
       ...(modelKey === undefined ? {} : { key: ModelKey.fromFile(modelKey) }),
+      manifestDays: settings.OFFLINE_AI_MODEL_MANIFEST_DAYS,
       ...(publishers === undefined ? {} : { publishers: publishers.split(",").map((key) => key.trim()) }),
     },
     connectionsMax: settings.OFFLINE_AI_CONNECTIONS_MAX,

@@ -61,18 +61,18 @@ async function publishNext(
   return version;
 }
 
-async function openPage(pinned: string = key.publicKey): Promise<Page> {
+async function openPage(pinned: string = key.publicKey, daysOff = 0): Promise<Page> {
   const page = await browser.page(site.url);
   await page.evaluate(
-    async ({ credential, pinned }) => {
+    async ({ credential, pinned, daysOff }) => {
       const path = "/lib/models.js";
       const { createModels } = (await import(path)) as ModelPage;
       globals.engine = globals.lib.open({ name: "shop", url: "/api/offline-ai", auth: () => credential });
       await globals.engine.queueEvent({ eventType: "open", moduleId: "m", eventData: {} }); // the database is there
       const registry = { url: "/api/offline-ai", auth: () => credential, keys: [pinned] };
-      globals.models = createModels(globals.engine, { registry });
+      globals.models = createModels(globals.engine, { registry, now: () => Date.now() + daysOff * 86_400_000 });
     },
-    { credential: site.key, pinned },
+    { credential: site.key, pinned, daysOff },
   );
   return page;
 }
@@ -130,6 +130,12 @@ await page.close();
 page = await openPage(stranger.publicKey);
 expectEqual(await update(page), { code: "signature" }, "another pinned key");
 expectEqual(await versionOf(page), "1.0.1", "after a refused signature");
+await page.close();
+
+// The list is frozen: a month later it is refused, and the model goes on answering.
+page = await openPage(key.publicKey, 31);
+expectEqual(await update(page), { code: "expired" }, "a list of last month");
+expectEqual(await versionOf(page), "1.0.1", "after a list of last month");
 await page.close();
 
 // The connection breaks in the middle of an answer; what has come is kept.

@@ -153,6 +153,8 @@ test("a statement's fields are held to their shapes; one text stands for a signa
     { metrics: {} },
     { licence: "" },
     { sha256: "F".repeat(64) },
+    { issuedAt: "yesterday" },
+    { expiresAt: 1.5 },
   ])
     assert.throws(() => readStatement(JSON.stringify({ ...statement, ...change })), { code: "malformed" });
   assert.throws(() => readStatement(`[${good}]`), { code: "malformed" });
@@ -197,7 +199,13 @@ describe("updates", () => {
   const key = newKey();
   const keys = [Buffer.from(key.publicKey, "base64")];
 
-  async function registryOf(file: Uint8Array, version: string, issuedAt: number): Promise<Registry> {
+  interface Times {
+    readonly issuedAt: number;
+    readonly expiresAt?: number;
+    readonly statementEnds?: number;
+  }
+  async function registryOf(file: Uint8Array, version: string, times: Times | number): Promise<Registry> {
+    const { statementEnds, ...list } = typeof times === "number" ? ({ issuedAt: times } as Times) : times;
     const blocks = await blockHashes(systemCrypto, file);
     const text = JSON.stringify({
       ...statement,
@@ -205,11 +213,12 @@ describe("updates", () => {
       bytes: file.length,
       sha256: toHex(await systemCrypto.sha256(file)),
       blocksSha256: toHex(await systemCrypto.sha256(blocks)),
+      ...(statementEnds === undefined ? {} : { expiresAt: statementEnds }),
     });
     const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
     const one = { id: "a", status: "active", rollout: { percent: 100, salt: "" }, statement: text };
     const models = [{ ...one, signature: base64(key.signStatement(text)) }];
-    const body = JSON.stringify({ format: 1, issuedAt, models });
+    const body = JSON.stringify({ format: 1, ...list, models });
     return {
       name: "test",
       manifest: () => Promise.resolve(JSON.stringify({ body, signature: base64(key.signManifest(body)) })),
@@ -218,18 +227,59 @@ describe("updates", () => {
     };
   }
   const choice = { device: utf8("d"), caps: {}, quant: "int8" } as const;
+  const shared = { verifier: webVerifier, keys, now: () => 1_000 };
 
   test("an older manifest is refused, also after a restart", async () => {
     const memory = new MemoryStore();
     const file = fileOf(9_000, 1);
     const make = async (issuedAt: number) => {
       const registry = await registryOf(file, "1.0.0", issuedAt);
-      return new ModelUpdater({ store: new ModelStore(memory, systemCrypto), registry, verifier: webVerifier, keys });
+      return new ModelUpdater({ store: new ModelStore(memory, systemCrypto), registry, ...shared });
     };
     assert.equal((await (await make(200)).update("a", choice))?.loaded, 9_000);
     assert.equal((await (await make(200)).update("a", choice))?.updated, false);
     await assert.rejects((await make(199)).update("a", choice), { code: "rewound" });
     assert.equal((await (await make(201)).update("a", choice))?.updated, false);
+  });
+
+  test("what has expired brings no update and takes nothing away; a clock that goes wrong or back does not help it", async () => {
+    const memory = new MemoryStore();
+    const store = new ModelStore(memory, systemCrypto);
+    const [old, fresh] = [fileOf(9_000, 1), fileOf(9_000, 2)];
+    const update = async (file: Uint8Array, version: string, times: Times, now: number) =>
+      new ModelUpdater({ store, registry: await registryOf(file, version, times), ...shared, now: () => now }).update(
+        "a",
+        choice,
+      );
+    await update(old, "1.0.0", { issuedAt: 100, expiresAt: 500 }, 499);
+    const inUse = async (): Promise<boolean> => sameBytes((await store.open("a"))!.file, old);
+    const list = { issuedAt: 200, expiresAt: 600 };
+    await assert.rejects(update(fresh, "1.1.0", list, 600), { code: "expired", detail: 600 });
+    assert.ok(await inUse());
+    // The old list is refused for being old, though a clock that was set back would let it pass.
+    await assert.rejects(update(old, "1.0.0", { issuedAt: 100, expiresAt: 500 }, 0), { code: "rewound" });
+    // A list that was written after its own end: no clock makes it good.
+    await assert.rejects(update(fresh, "1.1.0", { issuedAt: 700, expiresAt: 700 }, 0), { code: "expired" });
+    // One that names no end comes from before there were ends.
+    await assert.rejects(update(fresh, "1.1.0", { issuedAt: 800 }, 0), { code: "rewound" });
+    // The list is good, the publisher's word for the file is not; also where the device has that file already.
+    const ended = { issuedAt: 900, expiresAt: 2_000, statementEnds: 950 };
+    await assert.rejects(update(fresh, "1.1.0", ended, 950), { code: "expired", detail: 950 });
+    await assert.rejects(update(old, "1.0.0", ended, 950), { code: "expired" });
+    assert.ok(await inUse());
+    const renewed = { ...ended, issuedAt: 901, statementEnds: 1_900 };
+    assert.equal((await update(fresh, "1.1.0", renewed, 950))?.updated, true);
+  });
+
+  test("a list that names no end is taken as long as none with an end was seen; two tabs never go back", async () => {
+    const store = new ModelStore(new MemoryStore(), systemCrypto);
+    await store.sawManifest("r", { issuedAt: 5 });
+    await store.sawManifest("r", { issuedAt: 5, expiresAt: 9 });
+    await store.sawManifest("r", { issuedAt: 5, expiresAt: 8 });
+    await assert.rejects(store.sawManifest("r", { issuedAt: 6 }), { code: "rewound" });
+    const seen = [7, 9, 8].map((issuedAt) => store.sawManifest("r", { issuedAt, expiresAt: 99 }));
+    await Promise.allSettled(seen);
+    await assert.rejects(store.sawManifest("r", { issuedAt: 8, expiresAt: 99 }), { code: "rewound", detail: 9 });
   });
 
   test("a file that does not load here never comes into use, though it is signed", async () => {
@@ -238,7 +288,7 @@ describe("updates", () => {
     await store.install("a", await about(old, "1.0.0"), old);
     const registry = await registryOf(fileOf(9_000, 2), "1.1.0", 1);
     const accept = () => Promise.reject(Object.assign(new Error("newer"), { code: "version_not_supported" }));
-    const updater = new ModelUpdater({ store, registry, verifier: webVerifier, keys, accept });
+    const updater = new ModelUpdater({ store, registry, ...shared, accept });
     await assert.rejects(updater.update("a", choice), { code: "version_not_supported" });
     assert.ok(sameBytes((await store.open("a"))!.file, old));
   });
@@ -249,7 +299,7 @@ describe("updates", () => {
     await store.install("a", await about(old, "1.0.0"), old);
     await store.install("a", await about(fresh, "1.1.0"), fresh);
     const registry = await registryOf(old, "1.0.0", 1);
-    const updater = new ModelUpdater({ store, registry, verifier: webVerifier, keys });
+    const updater = new ModelUpdater({ store, registry, ...shared });
     const report = await updater.update("a", choice);
     // It is the version before: nothing travels.
     assert.deepEqual(report, { updated: true, version: "1.0.0", loaded: 0, total: 50_000 });

@@ -80,9 +80,13 @@ async function good(response: Response): Promise<Response> {
 }
 
 /** Requests of one credential, JSON or bytes. */
-export const caller =
-  (url: string, key: string) =>
-  (method: string, path: string, body?: object | Uint8Array, headers: Record<string, string> = {}): Promise<Response> =>
+export const caller = (url: string, key: string) => {
+  const call = (
+    method: string,
+    path: string,
+    body?: object | Uint8Array,
+    headers: Record<string, string> = {},
+  ): Promise<Response> =>
     fetch(`${url}${path}`, {
       method,
       headers: {
@@ -94,3 +98,5 @@ export const caller =
       },
       ...(body ? { body: body instanceof Uint8Array ? Buffer.from(body) : JSON.stringify(body) } : {}),
     });
+  return Object.assign(call, { key });
+};

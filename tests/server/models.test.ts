@@ -3,13 +3,20 @@
 import assert from "node:assert/strict";
 import { createHash, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
 import { after, before, describe, test } from "node:test";
+import { systemCrypto } from "../../js-glue/browser/contexts.ts";
+import { MemoryStore } from "../../js-glue/core/memory-store.ts";
 import {
   blockHashes,
   type ModelStatement,
   manifestMessage,
   statementMessage,
 } from "../../js-glue/core/model-statement.ts";
+import { ModelStore } from "../../js-glue/models/model-store.ts";
+import { fetchRegistry, webVerifier } from "../../js-glue/models/registry.ts";
+import { ModelUpdater, type Registry } from "../../js-glue/models/updater.ts";
 import { parseRange } from "../../js-glue/server/http/range.ts";
+import { runModels } from "../../js-glue/server/models/cli.ts";
+import { renewModels } from "../../js-glue/server/models/publish.ts";
 import { ModelRegistry } from "../../js-glue/server/models/registry.ts";
 import { openStore } from "../../js-glue/server/store/sql-store.ts";
 import { databaseKinds, type TestDatabase } from "./databases.ts";
@@ -71,7 +78,11 @@ for (const kind of databaseKinds) {
       const response = await call("GET", `/models/manifest${query}`);
       const { body, signature } = (await response.json()) as { body: string; signature: string };
       assert.ok(isSigned(body, manifestMessage, signature, key.publicKey));
-      type Body = { issuedAt: number; models: { id: string; statement: string; signature: string; status: string }[] };
+      type Body = {
+        issuedAt: number;
+        expiresAt: number;
+        models: { id: string; statement: string; signature: string; status: string }[];
+      };
       return { etag: response.headers.get("etag") ?? "", ...(JSON.parse(body) as Body) };
     };
 
@@ -236,6 +247,120 @@ for (const kind of databaseKinds) {
       const all = (await (await admin("GET", "/models?state=all")).json()) as { items: Shown[] };
       assert.ok(all.items.some(({ state }) => state === "retired"));
       assert.equal((await device("GET", "/models?caps=simd%3Bdrop")).status, 400);
+    });
+
+    test("a table of recommendations comes as its changed rows; a delta that is wrong costs a detour, not the model", async () => {
+      const old = shippedModel("recommendation");
+      const rows = [3, 77, 200];
+      const places = rows.flatMap((row) => [5_312 + 64 * row, 5_312 + 64 * row + 62, 5_312 + 64 * 294 + 32 * row + 5]);
+      const next = nextVersion(old, "1.1.0", places);
+      const describe = (file: Uint8Array, version: string) =>
+        statementOf("recommendation", file, { version, kind: "history" });
+      await publish(admin, old, await describe(old, "1.0.0"));
+      const honest = fetchRegistry({ url: server.url, auth: () => Promise.resolve(device.key) });
+      const begin = async () => {
+        const store = new ModelStore(new MemoryStore(), systemCrypto);
+        const update = (registry: Registry) =>
+          new ModelUpdater({
+            ...{ store, registry, verifier: webVerifier, keys: [Buffer.from(key.publicKey, "base64")] },
+            now: () => server.clock.now,
+          }).update("recommendation", { device: Buffer.from("d"), caps: {}, quant: "int8" });
+        assert.equal((await update(honest))?.loaded, old.length);
+        return { update, file: async () => Buffer.from((await store.open("recommendation"))?.file ?? []) };
+      };
+      const devices = [await begin(), await begin(), await begin()] as const;
+      const id = await publish(admin, next, await describe(next, "1.1.0"));
+
+      const loaded = (await devices[0].update(honest))?.loaded ?? 0;
+      assert.ok(loaded <= rows.length * 112 + 128, `${loaded} bytes`);
+      assert.ok((await devices[0].file()).equals(next));
+      // By blocks it is most of the table; so it is when the delta was changed on its way.
+      const { delta: _, ...blocksAlone } = honest;
+      const byBlocks = (await devices[1].update(blocksAlone))?.loaded ?? 0;
+      assert.ok(byBlocks > 20 * loaded, `${byBlocks} bytes`);
+      const changed = async (...asked: [string, string]) =>
+        (await honest.delta?.(...asked))?.map((byte, at) => (at === 1 ? byte ^ 1 : byte));
+      assert.equal((await devices[2].update({ ...honest, delta: changed }))?.loaded, byBlocks + loaded);
+      assert.ok((await devices[2].file()).equals(next));
+
+      const from = Buffer.from(sha256(old)).toString("hex");
+      assert.equal((await stranger("GET", `/models/${id}/delta?from=${from}`)).status, 404);
+      assert.equal((await device("GET", `/models/${id}/delta?from=${"0".repeat(64)}`)).status, 404);
+      assert.equal((await device("GET", `/models/${id}/delta?from=x`)).status, 400);
+      assert.equal((await device("GET", `/models/content-1.0.0-native-int8/delta?from=${from}`)).status, 404);
+    });
+
+    test("the list ends a fortnight from today, and is signed anew day by day", async () => {
+      const DAY = 86_400_000;
+      const first = await manifest();
+      const left = first.expiresAt - server.clock.now;
+      assert.ok(left > 14 * DAY && left <= 15 * DAY, `${left}`);
+      server.clock.now += DAY;
+      const next = await manifest();
+      assert.deepEqual([next.issuedAt, next.expiresAt], [first.issuedAt, first.expiresAt + DAY]);
+      assert.notEqual(next.etag, first.etag);
+    });
+
+    test("a statement is renewed in its state by the same one with a later date; nothing else of it may differ", async () => {
+      const { now } = server.clock;
+      const dated = (issuedAt: number, expiresAt: number, more: Partial<ModelStatement> = {}) =>
+        statementOf("content", content, { version: "6.0.0", issuedAt, expiresAt, ...more });
+      const send = async (statement: ModelStatement) =>
+        admin("POST", "/models", { statement: JSON.stringify(statement) });
+      assert.equal(await codeOf(await send(await dated(now - 10, now))), "expired");
+      const id = await publish(admin, content, await dated(now, now + 1_000), { state: "canary" });
+      const before = (await manifest()).issuedAt;
+      assert.equal(await codeOf(await send(await dated(now, now + 2_000))), "already_exists");
+      assert.equal(await codeOf(await send(await dated(now - 1, now + 2_000))), "already_exists");
+      assert.equal(await codeOf(await send(await dated(now + 1, now + 2_000, { licence: "other" }))), "already_exists");
+      server.clock.now += 1_500;
+      assert.equal(await codeOf(await admin("PUT", `/models/${id}`, { state: "active" })), "expired");
+      const renewed = (await (await send(await dated(now + 1_500, now + 9_000))).json()) as Shown & {
+        expiresAt: number;
+      };
+      assert.deepEqual([renewed.state, renewed.rollout.percent, renewed.expiresAt], ["canary", 10, now + 9_000]);
+      const listed = await manifest();
+      assert.ok(listed.issuedAt > before);
+      const entry = listed.models.find((one) => one.id === id);
+      assert.ok(isSigned(entry?.statement ?? "", statementMessage, entry?.signature ?? "", key.publicKey));
+      assert.equal((await admin("PUT", `/models/${id}`, { state: "active" })).status, 200);
+
+      // All that is published, by the program that operators have.
+      const all = await renewModels({
+        ...{ url: server.url, credential: admin.key, models: [] },
+        validity: { issuedAt: now + 1_600, expiresAt: now + 20_000 },
+      });
+      assert.deepEqual([...all].sort(), listed.models.map((one) => one.id).sort());
+      const ends = (await manifest()).models.map(
+        ({ statement }) => (JSON.parse(statement) as ModelStatement).expiresAt,
+      );
+      assert.deepEqual(
+        ends,
+        ends.map(() => now + 20_000),
+      );
+      assert.equal(
+        (await server.query("SELECT 1 AS n FROM audit_log WHERE action = 'model.renew'")).length,
+        1 + all.length,
+      );
+      await admin("DELETE", `/models/${id}`);
+    });
+
+    test("the command line publishes for a year unless told otherwise, and renews", async () => {
+      process.env["OAS_KEY"] = admin.key;
+      const file = `${process.env["OAS_ROOT"] ?? "."}/models/content/model.oasm`;
+      const daysLeft = async (id: string): Promise<number> => {
+        const { expiresAt } = (await (await admin("GET", `/models/${id}`)).json()) as { expiresAt: number | null };
+        return expiresAt === null ? Number.POSITIVE_INFINITY : (expiresAt - Date.now()) / 86_400_000;
+      };
+      const run = (...args: readonly string[]): Promise<string> => runModels([...args, "--url", server.url]);
+      const id = await run("publish", file, "--version", "7.0.0", "--state", "canary");
+      assert.equal(Math.round(await daysLeft(id)), 365);
+      assert.equal(await run("renew", id, "--days", "0"), id);
+      assert.equal(await daysLeft(id), Number.POSITIVE_INFINITY);
+      assert.equal(await run("renew", id, "--days", "900"), id);
+      assert.equal(Math.round(await daysLeft(id)), 900);
+      for (const days of ["-1", "soon", "1.5"]) await assert.rejects(run("renew", `--days=${days}`), TypeError);
+      await admin("DELETE", `/models/${id}`);
     });
   });
 

@@ -3,7 +3,7 @@
  * document's schema. Arguments: sqlite|postgresql, file of the generated client (JavaScript). Prints one JSON line.
  */
 
-import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { createHash, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pathToFileURL } from "node:url";
@@ -15,7 +15,7 @@ import { Device, documentsCore } from "./document-device.ts";
 import { exampleOf, type Schema } from "./example.ts";
 import { START, segment } from "./frames.ts";
 import { LogLines, TestClient } from "./harness.ts";
-import { newKey, shippedModel, statementOf } from "./model-files.ts";
+import { caller, newKey, nextVersion, publish, shippedModel, statementOf } from "./model-files.ts";
 
 const [kindName = "sqlite", clientFile = ""] = process.argv.slice(2);
 const kind = databaseKinds.find(({ name }) => name.toLowerCase() === kindName)!;
@@ -131,6 +131,17 @@ const artifact = (await call("getModelsArtifact", { modelId })) as Response;
 if (!Buffer.from(await artifact.arrayBuffer()).equals(file)) problems.push("the model's file came back changed");
 await ((await call("getModelsBlocks", { modelId })) as Response).arrayBuffer();
 await call("deleteModelsByModelId", { modelId });
+const table = shippedModel("recommendation");
+const admin = caller(base, key);
+for (const [version, rows] of [
+  ["1.0.0", table],
+  ["1.1.0", nextVersion(table, "1.1.0", [6_000])],
+] as const)
+  await publish(admin, rows, await statementOf("recommendation", rows, { version, kind: "history" }));
+const from = createHash("sha256").update(table).digest("hex");
+const delta = (await call("getModelsDelta", { modelId: "recommendation-1.1.0-native-int8", from })) as Response;
+if ((await delta.arrayBuffer()).byteLength > 300) problems.push("one changed row is more than a row");
+await call("getModelsPersonalizeReport", { clip: 5 });
 
 // Documents: two devices that differ
 const core = await documentsCore();

@@ -30,6 +30,7 @@ interface Entry {
 interface Body {
   format: number;
   issuedAt: number;
+  expiresAt?: number;
   models: Entry[];
 }
 
@@ -83,11 +84,43 @@ const FORGERIES: Readonly<Record<string, (body: Body, envelope: Envelope, strang
   "no signature": (_, envelope) => {
     envelope.signature = "";
   },
+  "a later end under the old signature": (body, envelope) => {
+    body.expiresAt = (body.expiresAt ?? 0) + 1_000_000_000;
+    envelope.body = JSON.stringify(body);
+  },
+  "no end under the old signature": (body, envelope) => {
+    delete body.expiresAt;
+    envelope.body = JSON.stringify(body);
+  },
   "a later time under the old signature": (body, envelope) => {
     body.issuedAt += 1_000_000;
     envelope.body = JSON.stringify(body);
   },
 };
+
+/** Signed by the registry itself, as its earlier releases did: a list that names no end. */
+export function endless(
+  manifest: string,
+  own: ModelKey,
+  later: number,
+): { readonly text: string; readonly what: string } {
+  const { expiresAt: _, ...body } = JSON.parse((JSON.parse(manifest) as Envelope).body) as Body;
+  const text = JSON.stringify({ ...body, issuedAt: body.issuedAt + later });
+  return { text: signedList(text, own), what: "a list without an end" };
+}
+
+/** Today's list of statements that ended at `expiresAt`, all signed by the right keys. */
+export function outlived(manifest: string, own: ModelKey, expiresAt: number): string {
+  const body = JSON.parse((JSON.parse(manifest) as Envelope).body) as Body;
+  for (const model of body.models) {
+    model.statement = JSON.stringify({ ...(JSON.parse(model.statement) as object), expiresAt });
+    model.signature = base64(own.signStatement(model.statement));
+  }
+  return signedList(JSON.stringify(body), own);
+}
+
+const signedList = (body: string, own: ModelKey): string =>
+  JSON.stringify({ body, signature: base64(own.signManifest(body)) });
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 

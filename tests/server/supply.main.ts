@@ -15,7 +15,7 @@ import { ModelKey } from "../../js-glue/server/models/signing.ts";
 import { databaseKinds } from "./databases.ts";
 import { TestServer } from "./harness.ts";
 import { caller, newKey, nextVersion, publish, shippedModel, statementOf } from "./model-files.ts";
-import { mutateManifest, mutateReply, Random } from "./supply-faults.ts";
+import { endless, mutateManifest, mutateReply, outlived, Random } from "./supply-faults.ts";
 
 const mutations = Number(process.argv[2] ?? 1_000);
 const problems: string[] = [];
@@ -45,12 +45,14 @@ async function copyOf(records: readonly StoredRecord[]): Promise<MemoryStore> {
   await memory.commit({ level: "strict", expects: [], deletes: [], puts: records });
   return memory;
 }
-const updaterOf = (store: Store, from: Registry): ModelUpdater =>
+// Devices' clocks go with the server's, unless one is said to be elsewhere.
+const updaterOf = (store: Store, from: Registry, now = (): number => server.clock.now): ModelUpdater =>
   new ModelUpdater({
     store: new ModelStore(store, systemCrypto),
     registry: from,
     verifier: webVerifier,
     keys: [Buffer.from(key.publicKey, "base64")],
+    now,
   });
 const fileIn = async (memory: MemoryStore): Promise<Uint8Array | undefined> =>
   (await new ModelStore(memory, systemCrypto).open(name))?.file;
@@ -74,16 +76,21 @@ const emptyDevice = async (): Promise<Device> => ({ memory: new MemoryStore(), b
 const NAMES = new Set(["signature", "malformed", "limit_exceeded", "checksum", "truncated", "version_not_supported"]);
 const refusals: Record<string, number> = {};
 
-async function expectRefusal(device: Device, from: Registry, what: string): Promise<void> {
+async function expectRefusal(
+  device: Device,
+  from: Registry,
+  what: string,
+  { names = NAMES, now }: { readonly names?: ReadonlySet<string>; readonly now?: () => number } = {},
+): Promise<void> {
   let outcome: UpdateReport | undefined | { readonly code: string };
   try {
-    outcome = await updaterOf(device.memory, from).update(name, choice);
+    outcome = await updaterOf(device.memory, from, now).update(name, choice);
   } catch (error) {
     outcome = { code: String((error as { code?: unknown }).code) };
   }
   const code = outcome && "code" in outcome ? outcome.code : "taken";
   refusals[code] = (refusals[code] ?? 0) + 1;
-  if (!NAMES.has(code)) problems.push(`${what}: ${code}`);
+  if (!names.has(code)) problems.push(`${what}: ${code}`);
   if (!same(await fileIn(device.memory), device.before)) problems.push(`${what}: another model is in use now`);
 }
 
@@ -117,16 +124,37 @@ for (let i = 0; i < mutations; i++) {
     await expectRefusal(device, changedRegistry, `${i}: file, ${what}`);
   }
 }
-const replayed = await oldDevice();
-await updaterOf(replayed.memory, honest).manifest();
-await updaterOf(replayed.memory, { ...honest, manifest: () => Promise.resolve(oldManifest) })
-  .update(name, choice)
-  .then(
-    () => problems.push("an older manifest was taken"),
-    (error: { code?: string }) => {
-      if (error.code !== "rewound") problems.push(`an older manifest: ${error.code}`);
-    },
+
+// --- nothing was changed, but it is old: held back, played back, or not renewed ------------------------------------------
+
+const DAY_MS = 86_400_000;
+const only = (code: string): { readonly names: ReadonlySet<string> } => ({ names: new Set([code]) });
+const showing = (manifest: string): Registry => ({ ...honest, manifest: () => Promise.resolve(manifest) });
+const REPLAYS = 100;
+for (let i = 0; i < REPLAYS; i++) {
+  const later = (1 + random.below(1_000)) * DAY_MS;
+  // Frozen: the very list that was good a fortnight ago, for ever.
+  const frozen = await (i % 2 === 0 ? oldDevice() : emptyDevice());
+  const now = (): number => server.clock.now + 15 * DAY_MS + later;
+  await expectRefusal(frozen, honest, `${i}: a list that expired`, { ...only("expired"), now });
+  // Rolled back: a newer list was seen; no clock makes the older one good again.
+  const seen = await oldDevice();
+  await updaterOf(seen.memory, honest).manifest();
+  const back = (): number => server.clock.now - later;
+  await expectRefusal(seen, showing(oldManifest), `${i}: an older list`, { ...only("rewound"), now: back });
+  // Signed by the registry's own key, but before lists had an end.
+  const { text, what } = endless(newManifest, key, i);
+  await expectRefusal(seen, showing(text), `${i}: ${what}`, only("rewound"));
+  // The list is of today, the publisher's word for the file is not.
+  const stale = await (i % 2 === 0 ? oldDevice() : emptyDevice());
+  const ended = server.clock.now - random.below(10_000);
+  await expectRefusal(
+    stale,
+    showing(outlived(newManifest, key, ended)),
+    `${i}: a statement that expired`,
+    only("expired"),
   );
+}
 
 // --- cut at every step: the old model or the new one ---------------------------------------------------------------------
 
@@ -230,6 +258,7 @@ for (const problem of problems.slice(0, 20)) process.stderr.write(`${problem}\n`
 process.stdout.write(
   `${JSON.stringify({
     mutations,
+    replays: 4 * REPLAYS,
     refusals,
     cuts,
     endedOld,

@@ -55,6 +55,15 @@ export interface StatementParts {
   readonly quant?: string | undefined;
   readonly minCaps?: DeviceCaps | undefined;
   readonly metrics?: readonly Metric[] | undefined;
+  /** How long devices may take the file; without it for ever. */
+  readonly validity?: Validity | undefined;
+}
+
+/** Milliseconds since 1970. */
+export interface Validity {
+  readonly issuedAt: number;
+  /** Absent: for ever. */
+  readonly expiresAt?: number;
 }
 
 /** Throws `malformed` when neither the file nor `parts` says what a statement needs. */
@@ -80,6 +89,7 @@ export async function makeStatement(file: Uint8Array, parts: StatementParts): Pr
     }),
     licence,
     attribution,
+    ...parts.validity,
   };
 }
 
@@ -96,33 +106,83 @@ export interface Publication {
   readonly percent?: number | undefined;
 }
 
+/** The registry's answer; rejects with `unauthorized`, `rejected` (with what the server said) or `offline`. */
+async function call(
+  { url, credential }: Pick<Publication, "url" | "credential">,
+  method: string,
+  path: string,
+  body?: object | Uint8Array,
+): Promise<Response> {
+  const isFile = body instanceof Uint8Array;
+  const type = isFile ? "application/octet-stream" : "application/json";
+  const headers = { authorization: `Bearer ${credential}`, ...(body ? { "content-type": type } : {}) };
+  const sent = body && { body: isFile ? Buffer.from(body) : JSON.stringify(body) };
+  let response: Response;
+  try {
+    response = await fetch(url.replace(/\/+$/, "") + path, { method, headers, ...sent });
+  } catch (error) {
+    throw failure("offline", "the registry could not be reached", { cause: error });
+  }
+  if (response.ok) return response;
+  const code = response.status === 401 || response.status === 403 ? "unauthorized" : "rejected";
+  throw failure(code, `${method} ${path}: ${response.status} ${await response.text()}`);
+}
+
+/** Resolves with the model's id. */
+async function sendStatement(to: Pick<Publication, "url" | "credential" | "key">, about: object): Promise<string> {
+  const statement = JSON.stringify(about);
+  const signature = to.key && Buffer.from(to.key.signStatement(statement)).toString("base64");
+  const made = await call(to, "POST", "/models", { statement, ...(signature ? { signature } : {}) });
+  return ((await made.json()) as { readonly modelId: string }).modelId;
+}
+
 /** Resolves with the model's id; rejects with `unauthorized`, `rejected` (with what the server said) or `offline`. */
 export async function publishModel(publication: Publication): Promise<string> {
-  const { url, credential, file, key, state, percent } = publication;
-  const statement = JSON.stringify(publication.statement);
-  const signature = key && Buffer.from(key.signStatement(statement)).toString("base64");
-  const call = async (method: string, path: string, type: string, body: string | Uint8Array): Promise<Response> => {
-    const headers = { authorization: `Bearer ${credential}`, "content-type": type };
-    let response: Response;
-    try {
-      response = await fetch(url.replace(/\/+$/, "") + path, {
-        method,
-        headers,
-        body: typeof body === "string" ? body : Buffer.from(body),
-      });
-    } catch (error) {
-      throw failure("offline", "the registry could not be reached", { cause: error });
-    }
-    if (response.ok) return response;
-    const code = response.status === 401 || response.status === 403 ? "unauthorized" : "rejected";
-    throw failure(code, `${method} ${path}: ${response.status} ${await response.text()}`);
-  };
-  const json = "application/json";
-  const made = await call("POST", "/models", json, JSON.stringify({ statement, signature }));
-  const { modelId } = (await made.json()) as { readonly modelId: string };
+  const { statement, file, state, percent } = publication;
+  const modelId = await sendStatement(publication, statement);
   const path = `/models/${encodeURIComponent(modelId)}`;
-  await call("PUT", `${path}/artifact`, "application/octet-stream", file);
+  await call(publication, "PUT", `${path}/artifact`, file);
   const rollout = percent === undefined ? {} : { rollout: { percent } };
-  if (state) await call("PUT", path, json, JSON.stringify({ state, ...rollout }));
+  if (state) await call(publication, "PUT", path, { state, ...rollout });
   return modelId;
+}
+
+export interface Renewal extends Pick<Publication, "url" | "credential" | "key"> {
+  readonly validity: Validity;
+  /** Ids of models; empty = all that are published. */
+  readonly models: readonly string[];
+}
+
+/** Says of the same files again that they are good, for another while. Resolves with their ids; rejects as `publishModel` does. */
+export async function renewModels(renewal: Renewal): Promise<readonly string[]> {
+  const { models, validity } = renewal;
+  const renewed: string[] = [];
+  for (const statement of models.length > 0 ? await named(renewal, models) : await published(renewal)) {
+    const { issuedAt: _, expiresAt: __, ...about } = JSON.parse(statement) as ModelStatement;
+    renewed.push(await sendStatement(renewal, { ...about, ...validity }));
+  }
+  return renewed;
+}
+
+interface Listed {
+  readonly statement: string;
+}
+
+const named = (renewal: Renewal, models: readonly string[]): Promise<readonly string[]> =>
+  Promise.all(
+    models.map(async (id) => {
+      const shown = await call(renewal, "GET", `/models/${encodeURIComponent(id)}`);
+      return ((await shown.json()) as Listed).statement;
+    }),
+  );
+
+async function published(renewal: Renewal): Promise<readonly string[]> {
+  const statements: string[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const response = await call(renewal, "GET", `/models?limit=500&cursor=${encodeURIComponent(cursor)}`);
+    const page = (await response.json()) as { readonly items: readonly Listed[]; readonly nextCursor: string | null };
+    statements.push(...page.items.map(({ statement }) => statement));
+    cursor = page.nextCursor;
+  }
+  return statements;
 }

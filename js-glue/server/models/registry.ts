@@ -7,6 +7,7 @@
  * file is published to nobody, one without metrics never becomes active, and published bytes never change.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { sameBytes } from "../../core/bytes.ts";
 import { failure } from "../../core/errors.ts";
 import {
@@ -16,6 +17,7 @@ import {
   hashBytes,
   MANIFEST_BYTES_MAX,
   MANIFEST_ENTRIES_MAX,
+  type ModelStatement,
   modelId,
   type Rollout,
   readStatement,
@@ -29,6 +31,8 @@ import * as rows from "./rows.ts";
 import { type ModelTrust, Publishers } from "./signing.ts";
 
 const CANARY_PERCENT = 10; // when nobody says otherwise
+const MANIFEST_DAYS = 14; // a device that was in a drawer asks again; one that is shown an old list notices within weeks
+const DAY_MS = 86_400_000;
 
 export interface Change {
   readonly state?: Exclude<ModelState, "draft"> | undefined;
@@ -59,18 +63,29 @@ export class ModelRegistry {
     this.#publishers = new Publishers(trust);
   }
 
-  /** A draft; the same statement again finds the row that is there. Throws `signature`, `malformed`, `already_exists`. */
+  /**
+   * A draft; the same statement again finds the row that is there, and one that differs in a later signing and another end
+   * alone renews it, in whatever state it is. Throws `signature`, `malformed`, `expired`, `already_exists`.
+   */
   async create(identity: Identity, statement: string, signature: string | undefined): Promise<ModelRow> {
     const about = readStatement(statement);
+    checkEnd(about, this.#now());
     const signed = this.#publishers.signatureOf(statement, signature);
     const id = modelId(about);
     // One place of a device for all files of a version.
     const rollout = { percent: 0, salt: `${about.slug}-${about.version}` };
-    return this.#change(identity, id, "model.create", async (tx, row) => {
-      if (row?.statement === statement) return;
-      if (row) throw failure("already_exists", "there is another statement of this model, version and form");
-      await rows.insertModel(tx, identity.tenant, { id, statement, signature: signed, rollout }, about, this.#now());
-    });
+    return this.#change(
+      identity,
+      id,
+      (before) => (before ? "model.renew" : "model.create"),
+      async (tx, row) => {
+        if (row?.statement === statement) return;
+        if (row && renews(readStatement(row.statement), about))
+          return rows.renewModel(tx, identity.tenant, id, { statement, signature: signed }, this.#now());
+        if (row) throw failure("already_exists", "there is another statement of this model, version and form");
+        await rows.insertModel(tx, identity.tenant, { id, statement, signature: signed, rollout }, about, this.#now());
+      },
+    );
   }
 
   /** The file that the statement names; again is fine. Throws `not_found`, and `checksum` for any other bytes. */
@@ -97,7 +112,7 @@ export class ModelRegistry {
       }
       const state = change.state ?? before.state;
       const rollout = { ...before.rollout, ...defaultShare(before, state), ...given(change.rollout) };
-      checkState(before, state);
+      checkState(before, state, this.#now());
       if (state === before.state && rollout.percent === before.rollout.percent && rollout.salt === before.rollout.salt)
         return;
       await rows.changeModel(tx, identity.tenant, id, { state, rollout }, this.#now());
@@ -126,7 +141,9 @@ export class ModelRegistry {
       });
     // A restored database has forgotten changes that devices know of; its incarnation is younger than they are.
     const issuedAt = Math.max(await rows.issuedAt(tx, tenant), this.#store.incarnation.mintedAt);
-    const body = JSON.stringify({ format: 1, issuedAt, models });
+    // Of whole days, so that the list and its ETag stand still for one.
+    const days = Math.floor(this.#now() / DAY_MS) + 1 + (this.#trust.manifestDays ?? MANIFEST_DAYS);
+    const body = JSON.stringify({ format: 1, issuedAt, expiresAt: days * DAY_MS, models });
     const text = JSON.stringify({ body, signature: base64(key.signManifest(body)) });
     if (text.length > MANIFEST_BYTES_MAX) {
       throw failure("limit_exceeded", "the manifest grows too large", { detail: MANIFEST_BYTES_MAX });
@@ -142,7 +159,7 @@ export class ModelRegistry {
   #change(
     { tenant, principal }: Identity,
     id: string,
-    action: string,
+    action: string | ((before: ModelRow | undefined) => string),
     work: (tx: Tx, row: ModelRow | undefined) => Promise<void>,
   ): Promise<ModelRow> {
     return this.#store.write(async (writes: Writes) => {
@@ -154,7 +171,8 @@ export class ModelRegistry {
       if (after.revision !== before?.revision) {
         const { state, rollout, revision } = after;
         const detail = JSON.stringify({ model: id, state, percent: rollout.percent, revision });
-        await writes.audit(tenant, [{ at: this.#now(), actor: principal, action, subject: id, detail }]);
+        const said = typeof action === "string" ? action : action(before);
+        await writes.audit(tenant, [{ at: this.#now(), actor: principal, action: said, subject: id, detail }]);
       }
       return after;
     });
@@ -180,10 +198,25 @@ function defaultShare(before: ModelRow, state: ModelState): Partial<Rollout> {
   return state === "canary" ? { percent: CANARY_PERCENT } : {};
 }
 
-function checkState(before: ModelRow, state: ModelState): void {
+function checkEnd({ expiresAt }: ModelStatement, now: number): void {
+  if (expiresAt !== undefined && expiresAt <= now)
+    throw failure("expired", "the statement has expired: sign it again", { detail: expiresAt });
+}
+
+/** The same of the same file, said again later. */
+function renews(before: ModelStatement, next: ModelStatement): boolean {
+  const { issuedAt = 0, expiresAt: _, ...same } = before;
+  const { issuedAt: again = 0, expiresAt: __, ...rest } = next;
+  return again > issuedAt && isDeepStrictEqual(same, rest);
+}
+
+function checkState(before: ModelRow, state: ModelState, now: number): void {
   if (state !== "canary" && state !== "active") return;
   if (!before.hasFile) throw failure("invalid_argument", "the file of this model has not come yet");
-  const { metrics } = readStatement(before.statement);
+  const about = readStatement(before.statement);
+  // What is published already may still be narrowed or widened.
+  if (before.state !== state) checkEnd(about, now);
+  const { metrics } = about;
   if (state === "active" && metrics.length === 0) {
     throw failure("invalid_argument", "a model without metrics does not become active");
   }

@@ -123,6 +123,21 @@ export async function changeModel(
   );
 }
 
+/** Another statement of the same file, of a locked registry. */
+export const renewModel = async (
+  tx: Tx,
+  tenant: string,
+  id: string,
+  { statement, signature }: Pick<ModelRow, "statement" | "signature">,
+  now: number,
+): Promise<void> => {
+  await tx.run(
+    `UPDATE edge_ai_models SET statement = $3, signature = $4, revision = revision + 1, updated_at = $5
+      WHERE tenant_id = $1 AND model_id = $2`,
+    [tenant, id, statement, signature, now],
+  );
+};
+
 /** The file of a locked registry's row that has none yet. */
 export async function insertFile(
   tx: Tx,

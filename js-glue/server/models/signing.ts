@@ -70,6 +70,8 @@ export interface ModelTrust {
   readonly key?: ModelKey | undefined;
   /** Public keys. With any, a statement must be signed by one of them; the server signs none in their place. */
   readonly publishers?: readonly string[] | undefined;
+  /** How long a manifest is good for at least; each day's is signed anew when somebody asks. Default 14. */
+  readonly manifestDays?: number | undefined;
 }
 
 /** Judges what comes with a statement. */

@@ -3,14 +3,14 @@
 import { z } from "zod";
 import { failure } from "../../core/errors.ts";
 import { fits, readStatement, STATEMENT_CHARS_MAX } from "../../core/model-statement.ts";
-import type { Identity } from "../auth.ts";
 import type { Server } from "../context.ts";
 import { sendRange } from "../http/range.ts";
 import { JSON_HEADERS, json, type Result, type Route, route } from "../http/route.ts";
 import { CAPS_PATTERN, capsOf } from "../models/caps.ts";
-import { etagOf, isPublished, known } from "../models/registry.ts";
-import { findModel, listModels, type ModelRow, readBlocks, readFilePart, STATES } from "../models/rows.ts";
-import type { Reads } from "../store/store.ts";
+import { etagOf } from "../models/registry.ts";
+import { listModels, type ModelRow, readBlocks, readFilePart, STATES } from "../models/rows.ts";
+import { readable, withFile } from "../models/visible.ts";
+import { modelDeltaRoutes } from "./model-delta.ts";
 
 const modelParams = z.object({ modelId: z.string().min(1).max(200) });
 const BASE64_64 = /^[A-Za-z0-9+/]{86}==$/;
@@ -44,6 +44,8 @@ const modelShape = z.object({
   metric: z.string().nullable(),
   licence: z.string(),
   attribution: z.string(),
+  /** From when on no device takes it any more; null = never. */
+  expiresAt: z.number().nullable(),
   statement: z.string(),
   signature: z.string(),
   etag: z.string(),
@@ -59,6 +61,7 @@ function shown(row: ModelRow): z.input<typeof modelShape> {
     ...{ modelId: row.id, slug, kind, version, runtime, quant, format, state: row.state, rollout: row.rollout },
     ...{ bytes, sha256, hasFile: row.hasFile, minCaps, metrics: metrics.map((one) => ({ ...one })) },
     ...{ accuracy: first?.value ?? null, metric: first?.metric ?? null, licence, attribution },
+    expiresAt: about.expiresAt ?? null,
     ...{ statement: row.statement, signature: Buffer.from(row.signature).toString("base64"), etag: etagOf(row) },
     ...{ createdAt: row.createdAt, updatedAt: row.updatedAt },
   };
@@ -68,20 +71,6 @@ const answer = (status: number, row: ModelRow): Result => {
   const { headers, ...rest } = json(status, shown(row));
   return { ...rest, headers: { ...headers, etag: etagOf(row) } };
 };
-
-/** Drafts are nobody's business but the administrators'; what was retired stays readable for those that still use it. */
-async function readable(reads: Reads, { tenant, scopes }: Identity, id: string): Promise<ModelRow> {
-  const row = known(await findModel(reads.connection, tenant, id));
-  const isOpen = isPublished(row) || row.state === "retired";
-  if (!isOpen && !scopes.includes("admin")) throw failure("not_found", "there is no such model");
-  return row;
-}
-
-async function withFile(reads: Reads, identity: Identity, id: string): Promise<ModelRow> {
-  const row = await readable(reads, identity, id);
-  if (!row.hasFile) throw failure("not_found", "the file of this model has not come yet");
-  return row;
-}
 
 const signed = ({ statement, signature }: ModelRow): Record<string, string> => ({
   "oas-model-sha256": readStatement(statement).sha256,
@@ -280,4 +269,7 @@ const writeRoutes = (server: Server): readonly Route[] => [
 const SCHEMA = 5;
 
 export const modelRoutes = (server: Server): readonly Route[] =>
-  [...readRoutes(server), ...writeRoutes(server)].map((one) => ({ ...one, schema: SCHEMA }));
+  [...readRoutes(server), ...modelDeltaRoutes(server), ...writeRoutes(server)].map((one) => ({
+    ...one,
+    schema: SCHEMA,
+  }));

@@ -14,6 +14,7 @@ import { healthRoutes } from "./health.ts";
 import { metaRoutes } from "./meta.ts";
 import { modelRoutes } from "./models.ts";
 import { operationRoutes } from "./operations.ts";
+import { personalizationRoutes } from "./personalization.ts";
 import { privacyRoutes } from "./privacy.ts";
 import { spaceRoutes } from "./spaces.ts";
 import { syncRoutes } from "./sync.ts";
@@ -31,6 +32,7 @@ export function allRoutes(server: Server): readonly Route[] {
     ...authRoutes(server),
     ...cacheRoutes(server),
     ...modelRoutes(server),
+    ...personalizationRoutes(server),
     ...healthRoutes(server),
     ...operationRoutes(server),
     ...privacyRoutes(server),
