@@ -56,7 +56,7 @@ const steps = {
   generated: () =>
     joined(
       readdirSync(at("scripts"))
-        .filter((name) => /^gen-.*\.mjs$/.test(name))
+        .filter((name) => /^(gen-.*|claims-page)\.mjs$/.test(name))
         .map((name) => node(name, "--check")),
     ),
   words: () => node("check-words.mjs"),

@@ -12,7 +12,7 @@
 //   }
 
 import { readdirSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { ensureModules, ensureToolchain } from "./lib/ensure.mjs";
 import { machine } from "./lib/machine.mjs";
 import { at, die, helpFor } from "./lib/run.mjs";
@@ -41,6 +41,9 @@ async function load(name) {
   }
   return claim;
 }
+
+/** Every claim, by name; rejects when one of them is not well-formed. */
+export const allClaims = () => Promise.all(claimNames().map(load));
 
 async function list() {
   for (const name of claimNames()) {
@@ -84,17 +87,21 @@ async function prove(name, quick) {
   return ok === null ? exit_skipped : ok === true ? 0 : 1;
 }
 
-const args = process.argv.slice(2);
-helpFor(usage, args);
-await ensureModules();
-if (args.includes("--list")) {
-  await list();
-} else {
-  const names = args.filter((argument) => !argument.startsWith("--"));
-  const unknown = args.find((argument) => argument.startsWith("--") && argument !== "--quick");
-  if (unknown || names.length !== 1) die(usage.trim(), 2);
-  if (!claimNames().includes(names[0]))
-    die(`prove: unknown claim '${names[0]}'; npm run prove -- --list shows them all`, 2);
-  // A claim may leave a browser or a server behind it; the answer is final once it is printed.
-  process.exit(await prove(names[0], args.includes("--quick")));
+async function main() {
+  const args = process.argv.slice(2);
+  helpFor(usage, args);
+  await ensureModules();
+  if (args.includes("--list")) {
+    await list();
+  } else {
+    const names = args.filter((argument) => !argument.startsWith("--"));
+    const unknown = args.find((argument) => argument.startsWith("--") && argument !== "--quick");
+    if (unknown || names.length !== 1) die(usage.trim(), 2);
+    if (!claimNames().includes(names[0]))
+      die(`prove: unknown claim '${names[0]}'; npm run prove -- --list shows them all`, 2);
+    // A claim may leave a browser or a server behind it; the answer is final once it is printed.
+    process.exit(await prove(names[0], args.includes("--quick")));
+  }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
