@@ -4,7 +4,10 @@
 import { copy } from "./copy.ts";
 import { doctor } from "./doctor.ts";
 
+declare const __OAS_VERSION__: string;
+
 const USAGE = `usage: offline-ai-sync <command> [options]        (each knows --help)
+       offline-ai-sync --version
 
   copy <dir>    put WebAssembly and Service Worker where your server or bundler serves files from
   doctor <url>  look at a deployed page: worker, policy, headers, types of files, the server behind it
@@ -34,6 +37,10 @@ async function server(command: string, args: readonly string[]): Promise<number>
 }
 
 async function run([command, ...args]: readonly string[]): Promise<number> {
+  if (command === "--version") {
+    process.stdout.write(`${__OAS_VERSION__}\n`);
+    return 0;
+  }
   if (command === "copy") return copy(args);
   if (command === "doctor") return doctor(args);
   if (command !== undefined && SERVER_COMMANDS.has(command)) return server(command, args);

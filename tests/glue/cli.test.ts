@@ -42,6 +42,11 @@ describe("commands", () => {
     assert.ok(readFileSync(join(target, "models/intent/model.oasm")).length > 1_000);
   });
 
+  test("--version says which release this is", async () => {
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+    assert.deepEqual(await run("--version"), { code: 0, out: `${version}\n`, err: "" });
+  });
+
   test("no command, a wrong command, a wrong option", async () => {
     assert.match((await run()).out, /copy <dir>/);
     assert.deepEqual(
