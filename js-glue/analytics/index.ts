@@ -11,9 +11,11 @@ import { failure } from "../core/errors.ts";
 
 /** The part of the engine that is used. */
 export interface EventQueue {
+  /** As the engine's: resolves when the event is stored. */
   queueEvent(event: QueuedEvent): Promise<unknown>;
 }
 
+/** What an application may set; everything has a default. */
 export interface AnalyticsOptions {
   readonly moduleId?: string | undefined;
   /** Asked before every event; false = nothing is stored, nothing is kept for later. Default: consent must be given by `consent(true)`. */
@@ -29,6 +31,7 @@ export interface AnalyticsOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** What one call may ask for beside name and properties. */
 export interface TrackOptions {
   readonly entity?: string | undefined;
   /** Equal events within so many milliseconds are one. Without it two equal clicks are two events. */
@@ -66,6 +69,7 @@ async function browserUsage(): Promise<number> {
   return quota > 0 ? usage / quota : 0;
 }
 
+/** How an application is used, as events of the queue. Nothing is stored before consent. */
 export class Analytics {
   readonly #queue: EventQueue;
   readonly #options: AnalyticsOptions;
@@ -134,6 +138,7 @@ export class Analytics {
     return "queued";
   }
 
+  /** A page was shown; takes campaign parameters from its address. */
   page(properties: Readonly<Record<string, unknown>> = {}): Promise<Tracked> {
     this.#campaign = campaignOf(pageNow()["url"] ?? "") ?? this.#campaign;
     return this.trackEvent("page", properties);

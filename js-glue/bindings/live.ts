@@ -2,6 +2,7 @@
 
 import { Subject, type Subscribable } from "../core/subscribable.ts";
 
+/** An answer that is followed: what is known of it now. */
 export interface Live<T> {
   /** Undefined until the first answer; the last good one when a later one fails. */
   readonly value: T | undefined;

@@ -21,6 +21,7 @@ function useLive<T>(make: () => Subscribable<Live<T>>, ...keys: readonly unknown
   return useSyncExternalStore(subscribe, get, () => FIRST);
 }
 
+/** `engine.status`, followed. */
 export function useSyncStatus(engine: sources.Maybe<sources.WithStatus>): SyncStatus {
   const { subscribe, get } = sources.statusOf(engine);
   return useSyncExternalStore(subscribe, get, () => FIRST_STATUS);

@@ -18,6 +18,7 @@ const store = <T>(source: Subscribable<T>): Readable<T> =>
     return source.subscribe(set);
   });
 
+/** `engine.status` as a store. */
 export const syncStatusStore = (engine: sources.Maybe<sources.WithStatus>): Readable<SyncStatus> =>
   store(sources.statusOf(engine));
 

@@ -51,6 +51,7 @@ function follow<T>(make: () => Subscribable<T>, first: T): Shown<T> {
 
 const live = <T>(make: () => Subscribable<Live<T>>): Shown<Live<T>> => follow<Live<T>>(make, FIRST);
 
+/** `engine.status`, followed while the scope lives. */
 export const useSyncStatus = (engine: Given<sources.Maybe<sources.WithStatus>>): Shown<SyncStatus> =>
   follow(() => sources.statusOf(toValue(engine)), FIRST_STATUS);
 

@@ -69,6 +69,7 @@ export async function readCapabilities(): Promise<Capabilities> {
   };
 }
 
+/** What kind of device this seems to be; a hint. */
 export type DeviceType = "desktop" | "mobile" | "tablet" | "unknown";
 
 /** Coarse, and from what the browser says of itself without being asked. */

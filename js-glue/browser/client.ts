@@ -22,6 +22,7 @@ import { FIRST_STATUS, type SyncStatus } from "./status.ts";
 import type { TokenSource } from "./transport.ts";
 import type { Triggers } from "./triggers.ts";
 
+/** What `open` wants to know; `name` and `url` are enough. */
 export interface OpenOptions extends WasmOptions {
   /** Names the database: one queue per name and subject, shared by all tabs and the worker. */
   readonly name: string;
@@ -41,6 +42,7 @@ export interface OpenOptions extends WasmOptions {
   readonly register?: boolean | undefined;
 }
 
+/** Of an event that is stored. */
 export interface Receipt {
   /** Unique for ever, the same on device and server. */
   readonly id: string;
@@ -50,18 +52,21 @@ export interface Receipt {
   readonly synced: Promise<Verdict>;
 }
 
+/** One thing the engine had to say; `detail` means what the code's sentence says (docs/errors.md). */
 export interface LogEntry {
   readonly severity: (typeof SEVERITIES)[number];
   readonly code: ErrorCode;
   readonly detail: number;
 }
 
+/** One input or output of the core, or a trap; times are of `performance.now()`. */
 export interface TraceEntry {
   readonly at: number;
   readonly direction: "in" | "out" | "trap";
   readonly entry: unknown;
 }
 
+/** The engine's state, for tools and bug reports. */
 export interface Inspection {
   readonly database: string;
   readonly epoch: string;
@@ -77,6 +82,7 @@ interface Events {
 
 const WASM_RETRY_MS = [1_000, 5_000, 30_000] as const;
 
+/** The client's engine: queues events, sends them, tells what became of them. Made by `open`. */
 export class OfflineSync {
   readonly #options: HostOptions & { readonly worker: WorkerOptions | undefined; readonly register: boolean };
   readonly #durability: Durability;
@@ -234,6 +240,7 @@ export class OfflineSync {
     return host.drain(host.loop, budgetMs);
   }
 
+  /** The state at this moment, for tools and bug reports. */
   inspect(): Inspection {
     return {
       database: databaseName(this.#options.name, this.#options.subject),

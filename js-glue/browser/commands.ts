@@ -19,6 +19,7 @@ import {
 import { toJson } from "../core/validate.ts";
 import { parseEventId } from "../core/verdicts.ts";
 
+/** What a drain came to. */
 export interface Drained {
   /** Nothing is left to send. */
   readonly drained: boolean;
@@ -30,6 +31,7 @@ export async function drain(loop: EngineLoop, budgetMs: number): Promise<Drained
   return readDrained(await loop.command(Op.drain, drainArgs(budgetMs)));
 }
 
+/** Which page of a list. */
 export interface ListOptions {
   /** `next` of the page before. */
   readonly after?: string | undefined;

@@ -139,6 +139,7 @@ export async function startHost(
 const tested = (): ((loop: EngineLoop) => void) | undefined =>
   (globalThis as { [key: symbol]: ((loop: EngineLoop) => void) | undefined })[Symbol.for("offline-ai-sync.testing")];
 
+/** Which Service Worker to register, and how. */
 export interface WorkerOptions {
   /** Where the worker's script lies; its folder bounds what it may control. */
   readonly url: string;

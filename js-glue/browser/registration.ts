@@ -7,6 +7,7 @@ import { deviceType, readCapabilities } from "./capabilities.ts";
 import { REGISTRATION_KEY, readNote, writeNote } from "./records.ts";
 import type { FetchTransport } from "./transport.ts";
 
+/** This device as the server knows it. */
 export interface Device {
   readonly deviceId: string;
   /** The server knows the device and its present capabilities. */

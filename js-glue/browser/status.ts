@@ -4,6 +4,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { Durability, LaneName } from "../core/events.ts";
 import type { PHASES } from "../core/io.ts";
 
+/** What sending is doing; docs/queue.md says what each means. */
 export type SyncPhase = "starting" | (typeof PHASES)[number] | "stopped";
 
 /**
@@ -12,6 +13,7 @@ export type SyncPhase = "starting" | (typeof PHASES)[number] | "stopped";
  */
 export type StorageState = "opening" | "ok" | "memory" | "lost";
 
+/** The queue in figures: created = pending + applied + dead letters + voided. */
 export interface SyncStatus {
   readonly phase: SyncPhase;
   /** Why the last attempt failed. */

@@ -9,6 +9,7 @@ import { CachePolicy } from "./policy.ts";
 import { CHUNK_BYTES_MAX, type IndexRecord, Shelf } from "./shelf.ts";
 import { type Fallback, fromFallback, toBytes, toValue, ttlMs } from "./value.ts";
 
+/** What is to be kept, and how dear it is. */
 export interface ContentOptions {
   readonly contentType: string;
   readonly contentId: string;
@@ -22,6 +23,7 @@ export interface ContentOptions {
   readonly pinned?: boolean | undefined;
 }
 
+/** How an item is read, and how it is kept when the fallback has to give it. */
 export interface ReadOptions {
   readonly ttl?: number | string | undefined;
   readonly priority?: number | undefined;
@@ -29,6 +31,7 @@ export interface ReadOptions {
   readonly staleWhileRevalidate?: boolean | undefined;
 }
 
+/** One item as the index has it; its content is not read. */
 export interface CachedItem {
   readonly contentType: string;
   readonly contentId: string;
@@ -52,6 +55,7 @@ export interface CacheFigures {
   readonly misses: number;
 }
 
+/** What `openCache` wants to know; `name` is enough. */
 export interface CacheOptions {
   readonly name: string;
   readonly subject?: string | undefined;
@@ -79,6 +83,7 @@ const keyOf = (contentType: string, contentId: string): string => {
   return `${contentType}\0${contentId}`;
 };
 
+/** Content for the time without a network: packed, sealed, evicted by use. Made by `openCache`. */
 export class ContentCache {
   readonly #options: CacheOptions;
   readonly #shelf: Shelf;
@@ -183,6 +188,7 @@ export class ContentCache {
     return options.staleWhileRevalidate === false ? stale : found.value;
   }
 
+  /** Every item, without its content. */
   async list(): Promise<readonly CachedItem[]> {
     return (await this.#shelf.list()).map(([key, item]) => this.#item(key, item));
   }
@@ -237,6 +243,7 @@ export class ContentCache {
     }
   }
 
+  /** Removes one item; nothing happens when it is not there. */
   async delete(contentType: string, contentId: string): Promise<void> {
     const key = keyOf(contentType, contentId);
     this.#hot.delete(key);

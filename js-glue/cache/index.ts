@@ -16,5 +16,6 @@ export type {
 export { cacheRoute, type RouteOptions } from "./route.ts";
 export type { Fallback } from "./value.ts";
 
+/** Opens the cache of this name. Rejects when storage or WebAssembly cannot be had. */
 export const openCache = (options: CacheOptions & WasmOptions): Promise<ContentCache> =>
   ContentCache.open(options, createContentCore(options), () => createContentCore(options));

@@ -2,6 +2,7 @@
 
 import type { ContentCache } from "./content-cache.ts";
 
+/** Which requests of a worker the cache answers, and how long answers are fresh. */
 export interface RouteOptions {
   /** Which requests; others are left to the browser. */
   readonly match: RegExp;

@@ -10,6 +10,7 @@ import { DURABILITIES, type Durability, LANES, type LaneName, type Position } fr
 import type { StoredRecord } from "./ports.ts";
 import { toEnvelopeField, toJson } from "./validate.ts";
 
+/** One event as the application hands it in. */
 export interface QueuedEvent {
   readonly eventType: string;
   readonly moduleId?: string | undefined;

@@ -11,6 +11,7 @@ export interface FailureOptions extends ErrorOptions {
   readonly detail?: number;
 }
 
+/** What every function of this package throws and rejects with. Branch on `code`, never on the text. */
 export class OfflineSyncError extends Error {
   /** Entries of the package that share no chunk have a copy of this class each; to `instanceof` they are one. */
   static override [Symbol.hasInstance](value: unknown): boolean {

@@ -2,10 +2,12 @@
 
 /** In order of urgency; the index is the core's lane number. */
 export const PRIORITIES = ["critical", "high", "normal", "low"] as const;
+/** How urgent an event is; more urgent ones are sent first. */
 export type Priority = (typeof PRIORITIES)[number];
 
 /** `analytics` comes after all of them; its events need nobody's decision one by one. */
 export const LANES = [...PRIORITIES, "analytics"] as const;
+/** A priority, or `analytics`. */
 export type LaneName = (typeof LANES)[number];
 
 /**
@@ -13,6 +15,7 @@ export type LaneName = (typeof LANES)[number];
  * `strict` = also power loss, as far as the disk honours a flush; `replicated` = the server has committed it.
  */
 export const DURABILITIES = ["memory", "durable", "strict", "replicated"] as const;
+/** What a resolved promise means, from what survives nothing to what the server has committed (docs/concepts.md). */
 export type Durability = (typeof DURABILITIES)[number];
 
 export const EVENT_JSON_BYTES_MAX = 40_000;
@@ -37,4 +40,5 @@ export function formatEventId({ epoch, lane, seq }: Position): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/** What became of an event at the server. */
 export type VerdictKind = "applied" | "rejected" | "deferred" | "void" | "duplicate";

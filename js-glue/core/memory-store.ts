@@ -4,6 +4,7 @@ import { compareBytes, sameBytes } from "./bytes.ts";
 import { failure } from "./errors.ts";
 import type { Expectation, KeyRange, Store, StoredRecord, WriteBatch } from "./ports.ts";
 
+/** Storage that ends with the page: for tests, and where there is no other. */
 export class MemoryStore implements Store {
   /** In key order. */
   #records: StoredRecord[] = [];

@@ -22,6 +22,7 @@ export interface Metric {
 /** What a device must be able to do: a flag it must have, or a number it must reach. */
 export type DeviceCaps = Readonly<Record<string, boolean | number>>;
 
+/** What a publisher signs of one model file. */
 export interface ModelStatement {
   /** The model's name. */
   readonly slug: string;
@@ -43,6 +44,7 @@ export interface ModelStatement {
   readonly expiresAt?: number;
 }
 
+/** Which share of devices may have a model yet. */
 export interface Rollout {
   /** Of all devices. */
   readonly percent: number;

@@ -5,6 +5,7 @@ import { readerOf } from "./codec.ts";
 import { type ErrorCode, failureOf } from "./errors.ts";
 import { formatEventId, LANES, type LaneName, type Position } from "./events.ts";
 
+/** An event as lists show it. */
 export interface ListedEvent {
   readonly id: string;
   readonly lane: LaneName;
@@ -16,11 +17,13 @@ export interface ListedEvent {
   readonly createdAt: number;
 }
 
+/** An event the server has refused, kept until somebody decides. */
 export interface DeadLetter extends ListedEvent {
   /** Why the server refused it. */
   readonly code: ErrorCode;
 }
 
+/** Part of a list. */
 export interface Page<T> {
   readonly items: readonly T[];
   /** Give it to the next call; undefined at the end. */

@@ -6,6 +6,7 @@
 
 export type Level = "memory" | "durable" | "strict";
 
+/** One record of storage. */
 export interface StoredRecord {
   /** The whole key; its first byte names the object store. */
   readonly key: Uint8Array;
@@ -25,6 +26,7 @@ export interface Expectation {
   readonly value: Uint8Array;
 }
 
+/** What one transaction writes. */
 export interface WriteBatch {
   readonly level: Level;
   readonly expects: readonly Expectation[];
@@ -47,6 +49,7 @@ export interface Store {
   close(): void;
 }
 
+/** One request to the sync server, as bytes. */
 export interface TransportRequest {
   /** A pull carries no items. */
   readonly pull: boolean;
@@ -55,6 +58,7 @@ export interface TransportRequest {
   readonly signal: AbortSignal;
 }
 
+/** An answer, whoever gave it. */
 export interface TransportReply {
   readonly status: number;
   readonly retryAfterMs: number;
@@ -63,11 +67,13 @@ export interface TransportReply {
 
 /** Carries one request to the sync server. Any answer resolves, whoever gave it; no answer rejects. */
 export interface Transport {
+  /** Rejects when there was no answer. */
   send(request: TransportRequest): Promise<TransportReply>;
   /** The credential in hand was refused: get another one before the next request. Resolves false when there is none. */
   renew(): Promise<boolean>;
 }
 
+/** Time, of both kinds, and alarms. */
 export interface Clock {
   /** Milliseconds that only grow; drives every timer. */
   mono(): number;
@@ -79,11 +85,13 @@ export interface Clock {
 
 /** Unpredictable bytes. */
 export interface Random {
+  /** So many of them. */
   bytes(count: number): Uint8Array;
 }
 
 /** Reaches the other contexts of this device, if it can: messages may be lost, never altered. */
 export interface Channel {
+  /** To all other contexts; may be lost. */
   post(bytes: Uint8Array): void;
   /** At most one listener; it never gets what its own context posted. */
   listen(heard: (bytes: Uint8Array) => void): void;

@@ -10,6 +10,7 @@ import type { Position, VerdictKind } from "./events.ts";
 import type { Notice } from "./io.ts";
 import { VERDICT_KINDS, VOID_REASONS } from "./verdicts.ts";
 
+/** The server's final word on one event. */
 export interface Verdict {
   readonly kind: Exclude<VerdictKind, "deferred">;
   /** Why, for `rejected` and `void`. */

@@ -1,9 +1,11 @@
 /** Where keys lie between visits: CryptoKey objects for the device mode, wrapped bytes for the others. */
 
 export interface Cabinet {
+  /** Undefined when there is none. */
   get(name: string): Promise<unknown>;
   /** All or nothing, and on disk when it resolves. `undefined` deletes. */
   put(entries: ReadonlyMap<string, unknown>): Promise<void>;
+  /** All of them, sorted. */
   names(): Promise<readonly string[]>;
 }
 

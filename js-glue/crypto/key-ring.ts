@@ -14,6 +14,7 @@ import { failure } from "../core/errors.ts";
 import type { Cabinet } from "./cabinet.ts";
 import { type DataKey, KEY_ID_BYTES, keyIdOf, type Place, seal, unseal } from "./seal.ts";
 
+/** Where data keys come from; docs/security.md says what each mode protects from. */
 export type KeyMode =
   | { readonly kind: "device" }
   | { readonly kind: "passphrase" }
@@ -46,6 +47,7 @@ const AES = { name: "AES-GCM", length: 256 } as const;
 const isRing = (value: unknown): value is RingRecord =>
   typeof value === "object" && value !== null && Array.isArray((value as RingRecord).ids);
 
+/** The data keys of one subject on one device: seals, opens, rotates, locks, forgets. */
 export class KeyRing {
   readonly #cabinet: Cabinet;
   readonly #mode: KeyMode;

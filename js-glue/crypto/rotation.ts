@@ -6,6 +6,7 @@
 import type { KeyRing } from "./key-ring.ts";
 import type { Place } from "./seal.ts";
 
+/** A sealed record and the place it is sealed to. */
 export interface SealedRecord {
   readonly place: Place;
   readonly sealed: Uint8Array;

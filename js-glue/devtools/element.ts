@@ -8,6 +8,7 @@ import { App } from "./app.ts";
 import { STYLE } from "./style.ts";
 import { Timeline } from "./timeline.ts";
 
+/** The element `<offline-ai-devtools>`; it only reads unless `allow-actions` stands. */
 export interface DevtoolsElement extends HTMLElement {
   /** What to look into. An engine made by `withDocuments` brings its documents along. */
   engine: (OfflineSync & { readonly documents?: Documents }) | undefined;

@@ -28,12 +28,14 @@ export interface Conflict {
   readonly record: Readonly<Record<string, unknown>>;
 }
 
+/** Which document changed, and whose change it was. */
 export interface DocumentChange {
   readonly id: string;
   /** `local` = made here, `context` = in another tab, `server` = anybody's, through the server. */
   readonly origin: Origin;
 }
 
+/** One typed operation for `patch`; `path` is a JSON pointer. */
 export type Edit =
   | { readonly op: "set" | "insert"; readonly path: string; readonly value: unknown }
   | { readonly op: "delete"; readonly path: string }
@@ -45,6 +47,7 @@ const toText = (value: unknown): string => {
   return text;
 };
 
+/** Documents of one collection in one space. Made by `Documents.collection`. */
 export class Collection<T = unknown> {
   readonly name: string;
   readonly space: string;
@@ -93,6 +96,7 @@ export class Collection<T = unknown> {
     return this.#documents.edit(name, (place, { core, handle, rules }) => core.patch(handle, rules, place, text));
   }
 
+  /** Deletes the document; `.synced` of the receipt is the server's verdict. */
   delete(id: string): Promise<Receipt> {
     return this.#documents.edit(this.#name(id), (place, { core, handle, rules }) =>
       core.put(handle, rules, place, undefined),

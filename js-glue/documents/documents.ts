@@ -33,6 +33,7 @@ import { type EditAt, type Origin, Replicas } from "./replicas.ts";
 import { type RefusedEdit, Shelf } from "./shelf.ts";
 import { type DocumentsWasm, loadDocuments } from "./wasm.ts";
 
+/** Where documents.wasm lies, whether this context pulls, who is told of failures. */
 export interface DocumentsOptions extends DocumentsWasm {
   /** False = this context never pulls; another tab does, or nobody. Default true. */
   readonly pulls?: boolean | undefined;
@@ -40,6 +41,7 @@ export interface DocumentsOptions extends DocumentsWasm {
   readonly failed?: ((error: Error) => void) | undefined;
 }
 
+/** Where a collection lies, and the rules of its fields. */
 export interface CollectionOptions {
   /** Default: the principal's own space. */
   readonly space?: string | undefined;
@@ -59,6 +61,7 @@ interface Running {
   readonly channel: DocumentChannel;
 }
 
+/** All documents of one engine. Made by `withDocuments`. */
 export class Documents {
   readonly #engine: OfflineSync;
   readonly #options: DocumentsOptions;
@@ -187,6 +190,7 @@ export class Documents {
       .catch((error: unknown) => this.#failed(error));
   }
 
+  /** Called after each change of any document; the result ends it. */
   subscribe(follower: (name: DocumentName, origin: Origin) => void): () => void {
     this.#followers.add(follower);
     return () => {
@@ -209,6 +213,7 @@ export class Documents {
     return replicas.peek(name);
   }
 
+  /** Ids of the documents of a collection that are here. */
   async keys(space: string, collection: string): Promise<readonly string[]> {
     const { shelf, puller } = await this.#start();
     puller.follow(space);
@@ -229,12 +234,14 @@ export class Documents {
     }
   }
 
+  /** Resolves when everything the server has of the space is here. Rejects with `offline`. */
   async pull(space: string): Promise<void> {
     const { puller } = await this.#start();
     puller.follow(space);
     return puller.pull(space);
   }
 
+  /** For collections: an edit that is the same one on every device that makes it. */
   async seed(name: DocumentName, json: string): Promise<Receipt> {
     const hash = await systemCrypto.sha256(utf8(`${entityOf(name)}\0${json}`));
     const epoch = new DataView(hash.buffer, hash.byteOffset).getBigUint64(0) | 1n;
@@ -250,6 +257,7 @@ export class Documents {
     );
   }
 
+  /** For collections: makes one edit and stores it with its event. */
   async edit(name: DocumentName, make: (place: Place, at: EditAt) => Edit, seed?: bigint): Promise<Receipt> {
     const running = await this.#start();
     await this.#declared(name);

@@ -42,10 +42,13 @@ import { ModelUpdater, type UpdateReport } from "./updater.ts";
 
 /** The part of an engine that models use. */
 export interface EngineForModels {
+  /** Names the database that models and what they learn lie in. */
   inspect(): { readonly database: string };
+  /** As the engine's; used with `logDecisions` alone. */
   queueEvent(event: QueuedEvent): Promise<unknown>;
 }
 
+/** Where kernels and models come from, and what is allowed. */
 export interface ModelsOptions {
   /** infer.wasm; its baseline build is expected beside it. Default: beside the package's own files. */
   readonly kernelUrl?: string | URL | undefined;
@@ -73,10 +76,12 @@ export interface ModelsOptions {
   readonly load?: ((url: string) => Promise<Uint8Array<ArrayBuffer>>) | undefined;
 }
 
+/** The answer to one input, with the time it took in milliseconds. */
 export interface SingleAnswer extends ModelAnswer {
   readonly ms: number;
 }
 
+/** The five models, those of the application, and what is learned on this device. */
 export interface Models {
   /** One input. Rejects with `not_found` for a model nobody knows, `consent` for emotion without its flag. */
   predict(model: string, input: ModelInput, options?: PredictOptions): Promise<SingleAnswer>;
@@ -86,10 +91,13 @@ export interface Models {
     /** Learns the app's own labels from 5 to 20 phrases each, in milliseconds; then `predict(name, text)`. Survives restarts. */
     fit(name: string, examples: readonly IntentExample[], options?: FitOptions): Promise<readonly string[]>;
   };
+  /** Clickbait, readability and form of a text. */
   scoreContent(text: string): Promise<ContentScore>;
   /** This user's next visit: the next recommendation knows of it. */
   visit(item: string): Promise<void>;
+  /** What to show next, best first, from this user's visits. */
   recommend(query?: RecommendQuery): Promise<readonly ItemRecommendation[]>;
+  /** Chooses one of the actions for this context, now and then another one to learn from it. */
   personalize(context: PersonalContext, actions: readonly string[]): Promise<PersonalDecision>;
   /** `reward` is 0 to 1: what came of a decision. */
   feedback(decision: PersonalDecision, reward: number): Promise<void>;

@@ -8,6 +8,7 @@
 
 import type { CoreKernels } from "../runtimes/core-kernels.ts";
 
+/** Titles by item. */
 export type Titles = ReadonlyMap<string, string> | Readonly<Record<string, string>>;
 
 export interface ColdStartInput {

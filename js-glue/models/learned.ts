@@ -68,11 +68,13 @@ class LearnedState {
 const texts = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
 
+/** An item, and how much it is worth showing. */
 export interface ItemRecommendation {
   readonly item: string;
   readonly score: number;
 }
 
+/** What may be recommended, and from which history. */
 export interface RecommendQuery {
   readonly top?: number | undefined;
   readonly exclude?: readonly string[] | undefined;
@@ -190,6 +192,7 @@ function grown(blob: Uint8Array, items: number): Uint8Array {
   return joinBytes(blob.subarray(0, 1), Uint8Array.from(count), blob.subarray(at + 1), new Uint8Array(added));
 }
 
+/** A decision, with all that feedback on it will need. */
 export interface PersonalDecision {
   /** Random; ties feedback to its decision where both are logged. */
   readonly id: string;

@@ -29,11 +29,13 @@ import {
 } from "../core/model-statement.ts";
 import type { Crypto } from "../core/ports.ts";
 
+/** Checks signatures and hashes; see `webVerifier`. */
 export interface Verifier extends Crypto {
   /** `key`: 32 raw bytes. Rejects with `signature` where the host cannot check at all: never skipped. */
   verify(key: Uint8Array, signature: Uint8Array, message: Uint8Array): Promise<boolean>;
 }
 
+/** One model of a manifest. */
 export interface ManifestEntry {
   readonly id: string;
   readonly status: "canary" | "active";
@@ -41,6 +43,7 @@ export interface ManifestEntry {
   readonly statement: ModelStatement;
 }
 
+/** What a registry has published, checked. */
 export interface Manifest {
   /** Milliseconds since 1970; an older manifest than one seen before is not taken. */
   readonly issuedAt: number;

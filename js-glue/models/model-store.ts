@@ -23,6 +23,7 @@ import {
   recordKey,
 } from "./blobs.ts";
 
+/** One file, by what tells it from others. */
 export interface StoredModel {
   readonly version: string;
   readonly quant: string;
@@ -64,6 +65,7 @@ function otherFiles(name: string, kept: readonly StoredModel[]): readonly KeyRan
   return starts.map((from, i): KeyRange => ({ from, to: prefixes[i] ?? all.to }));
 }
 
+/** Model files on this device: the one in use, the one before, and one that is being loaded. */
 export class ModelStore {
   readonly #store: Store;
   readonly #crypto: Crypto;
@@ -73,6 +75,7 @@ export class ModelStore {
     this.#crypto = crypto;
   }
 
+  /** Which files are here; undefined when there is none. */
   async head(name: string): Promise<ModelHead | undefined> {
     return (await this.#readHead(name)).head;
   }

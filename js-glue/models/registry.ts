@@ -11,6 +11,7 @@ import type { Registry } from "./updater.ts";
 const TIMEOUT_MS = 30_000;
 const BLOCKS_BYTES_MAX = Math.ceil(MODEL_BYTES_MAX / BLOCK_BYTES) * BLOCK_HASH_BYTES;
 
+/** Checks by WebCrypto; where that lacks Ed25519 it refuses everything. */
 export const webVerifier: Verifier = {
   sha256: (bytes) => systemCrypto.sha256(bytes),
   async verify(key, signature, message) {
@@ -27,6 +28,7 @@ export const webVerifier: Verifier = {
   },
 };
 
+/** Where the registry is, and how to sign in. */
 export interface RegistryOptions {
   /** Where the API lives, such as `/api/offline-ai`. Same origin as the page, by the browser's own rules. */
   readonly url: string;
@@ -56,6 +58,7 @@ async function readBody(response: Response, bytesMax: number): Promise<Uint8Arra
   return joinBytes(...parts);
 }
 
+/** A registry that is asked by `fetch`. */
 export function fetchRegistry({ url, auth = "cookie" }: RegistryOptions): Registry {
   const base = url.replace(/\/+$/, "");
   const get = async (path: string, bytesMax: number, range?: string): Promise<Uint8Array> => {

@@ -29,7 +29,9 @@ import type { ModelStore } from "./model-store.ts";
 export interface Registry {
   /** Tells this registry from others, in storage. */
   readonly name: string;
+  /** The signed manifest, as text. */
   manifest(): Promise<string>;
+  /** The list of hashes of a file's blocks. */
   blocks(id: string): Promise<Uint8Array>;
   /** What makes the file out of the one with this SHA-256 (core/file-delta.ts); undefined = load it otherwise. */
   delta?(id: string, from: string): Promise<Uint8Array | undefined>;
@@ -37,6 +39,7 @@ export interface Registry {
   range(id: string, from: number, to: number): Promise<Uint8Array>;
 }
 
+/** What an update did. */
 export interface UpdateReport {
   readonly updated: boolean;
   readonly version: string;
@@ -56,6 +59,7 @@ export interface UpdaterOptions {
   readonly accept?: ((file: Uint8Array, entry: ManifestEntry) => Promise<void> | void) | undefined;
 }
 
+/** Brings models up to date from a registry, block by block; the old one answers until the new one is whole. */
 export class ModelUpdater {
   readonly #options: UpdaterOptions;
 

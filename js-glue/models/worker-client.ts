@@ -12,6 +12,7 @@ export interface PredictMessage {
   readonly options: PredictOptions;
 }
 
+/** What a Service Worker answers: a result, or why there is none. */
 export type WorkerAnswer = { readonly result: PredictResult } | { readonly code: ErrorCode; readonly message: string };
 
 const ANSWER_MS_MAX = 30_000;

@@ -13,6 +13,7 @@ import { toBase64 } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
 import type { Documents } from "../documents/documents.ts";
 
+/** What `exportDevice` is to tell; each part may be left out. */
 export interface ExportParts {
   readonly engine?: Pick<OfflineSync, "pending" | "deadLetters" | "inspect"> | undefined;
   readonly documents?: Pick<Documents, "everything"> | undefined;
@@ -47,6 +48,7 @@ export async function* exportDevice({ engine, documents, cache }: ExportParts): 
     }
 }
 
+/** What `eraseDevice` is to remove. */
 export interface ErasedParts {
   readonly name: string;
   readonly subject?: string | undefined;

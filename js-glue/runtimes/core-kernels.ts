@@ -9,16 +9,19 @@ import { createInferCore, type InferBinary, type InferCore } from "./infer-modul
 
 export { type InferBinary, simdSupported } from "./infer-module.ts";
 
+/** What kind of input a model takes. */
 export type ModelKind = "text" | "numeric" | "history";
 /** A text, a row of numbers, or a history of item numbers, as the model's kind asks. */
 export type ModelInput = string | readonly number[];
 
+/** One label with its value; `index` is its place among the labels. */
 export interface Prediction {
   readonly label: string;
   readonly index: number;
   readonly value: number;
 }
 
+/** What a model says of one input. */
 export interface ModelAnswer {
   /** Best first when `top` was asked for, else in the order of labels. Meaningful even when the model abstains. */
   readonly predictions: readonly Prediction[];
@@ -28,11 +31,13 @@ export interface ModelAnswer {
   readonly abstain: boolean;
 }
 
+/** An answer for each input, in their order. */
 export interface PredictResult {
   readonly answers: readonly ModelAnswer[];
   readonly timings: { readonly totalMs: number; readonly perInputMs: number };
 }
 
+/** Which labels to answer with. */
 export interface PredictOptions {
   /** One of `model.views`, such as "basic4" for emotion. */
   readonly view?: string;
@@ -40,11 +45,13 @@ export interface PredictOptions {
   readonly top?: number;
 }
 
+/** A phrase and what it means. */
 export interface IntentExample {
   readonly text: string;
   readonly label: string;
 }
 
+/** How an application's own intents are fitted. */
 export interface FitOptions {
   readonly seed?: number;
   /** Abstain below this probability. */
@@ -53,6 +60,7 @@ export interface FitOptions {
   readonly fromScratch?: boolean;
 }
 
+/** A text's scores; `score` joins the parts. */
 export interface ContentScore {
   readonly score: number;
   readonly parts: {
@@ -67,6 +75,7 @@ export interface ContentScore {
   readonly sentences: number;
 }
 
+/** The module, and a clock for timings. */
 export interface KernelOptions {
   /** infer.wasm, or infer-base.wasm where `simdSupported()` is false. */
   readonly binary: InferBinary;
@@ -129,6 +138,7 @@ export class KernelModel {
   }
 }
 
+/** infer.wasm: loads models, answers, fits, learns. */
 export class CoreKernels {
   readonly #core: InferCore;
   readonly #now: () => number;
@@ -140,6 +150,7 @@ export class CoreKernels {
     this.#now = now;
   }
 
+  /** Rejects with `wasm_blocked` where WebAssembly may not run. */
   static async open({ binary, now = () => performance.now() }: KernelOptions): Promise<CoreKernels> {
     return new CoreKernels(await createInferCore(binary), now);
   }
@@ -149,6 +160,7 @@ export class CoreKernels {
     return this.#model(this.#call(this.#begin(command.load).raw(file)).varint());
   }
 
+  /** All inputs in one call; throws `invalid_argument` for a view the model does not have. */
   predict(model: KernelModel, inputs: readonly ModelInput[], options: PredictOptions = {}): PredictResult {
     const names = [...model.views.keys()];
     const view = options.view === undefined ? 0 : names.indexOf(options.view);

@@ -18,6 +18,7 @@ const simdProbe = Uint8Array.of(
 /** Whether this host takes `infer.wasm`; otherwise give it `infer-base.wasm`, with the same answers at half the speed. */
 export const simdSupported = (): boolean => WebAssembly.validate(simdProbe);
 
+/** infer.wasm, as bytes or compiled. */
 export type InferBinary = ArrayBuffer | Uint8Array<ArrayBuffer> | WebAssembly.Module;
 
 export async function createInferCore(binary: InferBinary): Promise<InferCore> {

@@ -21,6 +21,7 @@ const command = {
   learnerErase: 25,
 } as const;
 
+/** What may be recommended. */
 export interface RecommendOptions {
   readonly top?: number;
   readonly exclude?: readonly number[];
@@ -30,6 +31,7 @@ export interface RecommendOptions {
   readonly diversity?: number;
 }
 
+/** An item by its number, and its score. */
 export interface Recommendation {
   readonly item: number;
   readonly score: number;
@@ -65,6 +67,7 @@ export class Recommender {
     this.#kernels.request(command.recommenderVisit, (out) => out.varint(this.#handle).ids(before).varint(item));
   }
 
+  /** Best first, from the visits of one history. */
   recommend(history: readonly number[], options: RecommendOptions = {}): Recommendation[] {
     const answer = this.#kernels.request(command.recommend, (out) => {
       out
@@ -79,6 +82,7 @@ export class Recommender {
     return Array.from({ length: answer.varint() }, () => ({ item: answer.varint(), score: answer.f32() }));
   }
 
+  /** Its state, for the constructor. */
   save(): Uint8Array {
     return this.#kernels.request(command.recommenderSave, (out) => out.varint(this.#handle)).rest();
   }
@@ -88,6 +92,7 @@ export class Recommender {
   }
 }
 
+/** Who learns, and how eagerly. */
 export interface LearnerOptions {
   /** This context's epoch: its contribution to a shared state. */
   readonly epoch: bigint;
@@ -98,6 +103,7 @@ export interface LearnerOptions {
   readonly explore?: number;
 }
 
+/** The action that was chosen. */
 export interface Decision {
   readonly action: string;
   /** The probability with which it was chosen: log it with the decision, and give it back with the feedback. */
@@ -117,6 +123,7 @@ export class ActionLearner {
       .varint();
   }
 
+  /** Chooses one of the actions for this context. */
   decide(context: readonly string[], actions: readonly string[]): Decision {
     const answer = this.#kernels.request(command.learnerDecide, (out) =>
       out.varint(this.#handle).texts(context).texts(actions),
@@ -133,14 +140,17 @@ export class ActionLearner {
     );
   }
 
+  /** Its state, for `join`. */
   save(): Uint8Array {
     return this.#kernels.request(command.learnerSave, (out) => out.varint(this.#handle)).rest();
   }
 
+  /** Takes in what another context has saved; the same state twice changes nothing. */
   join(state: Uint8Array): void {
     this.#kernels.request(command.learnerJoin, (out) => out.varint(this.#handle).raw(state));
   }
 
+  /** Forgets everything it has learned. */
   erase(): void {
     this.#kernels.request(command.learnerErase, (out) => out.varint(this.#handle));
   }

@@ -11,6 +11,7 @@ import { denseForest, forestTrees, LEAF } from "./forest.ts";
 import { type Op, type Program, readProgram, type Tensor } from "./oasm.ts";
 import { type Dim, OnnxGraph } from "./onnx-graph.ts";
 
+/** Floats, or 8-bit weights that are widened when they are used. */
 export type OnnxForm = "f32" | "int8";
 
 const OPSET: Readonly<Record<OnnxForm, number>> = { f32: 12, int8: 13 };

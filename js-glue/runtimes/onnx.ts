@@ -15,8 +15,10 @@ import type { Program } from "./oasm.ts";
 import { onnxOf } from "./onnx-export.ts";
 import type { ModelRuntime, OnnxProvider, RuntimeName, RuntimeSession } from "./runtime.ts";
 
+/** The runtime's module, as its package exports it. */
 export type OnnxModule = typeof import("onnxruntime-web/wasm");
 
+/** Where ONNX Runtime Web and its module come from. */
 export interface OnnxOptions {
   /** The module, for hosts without `import()` and for apps that bundle it themselves. */
   readonly module?: OnnxModule | (() => Promise<OnnxModule>) | undefined;
@@ -85,6 +87,7 @@ export class OnnxSession {
     return this.#session.outputNames;
   }
 
+  /** Named tensors in, named tensors out. Rejects with `runtime_unavailable` when the device was lost. */
   async run(
     feeds: Readonly<Record<string, { readonly data: Float32Array | Int32Array; readonly dims: readonly number[] }>>,
   ): Promise<Readonly<Record<string, Float32Array>>> {

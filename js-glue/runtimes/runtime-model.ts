@@ -18,11 +18,13 @@ export const BENCHMARK_MS = 5;
 export const GPU_ROWS_MIN = 256;
 const BENCHMARK_CALLS_MAX = 10_000;
 
+/** A runtime that was given up, and why. */
 export interface Fallback {
   readonly runtime: RuntimeName;
   readonly error: OfflineSyncError;
 }
 
+/** Which runtimes are allowed. */
 export interface RuntimeModelOptions {
   /** Runtimes the app allows, most wanted first. None: the core's kernels alone. */
   readonly runtimes?: readonly ModelRuntime[] | undefined;
@@ -39,6 +41,7 @@ export interface Measurement {
   readonly msPerRow: number;
 }
 
+/** Answers, and who gave them. */
 export interface RuntimeResult extends PredictResult {
   readonly runtime: RuntimeName;
 }
@@ -51,6 +54,7 @@ interface Candidate {
   dead: boolean;
 }
 
+/** A model that may be answered by other runtimes, and always by the kernels. */
 export class RuntimeModel {
   readonly model: KernelModel;
   readonly #kernels: CoreKernels;
@@ -185,6 +189,7 @@ export class RuntimeModel {
   }
 }
 
+/** What a device knows of its room; see `chooseQuant`. */
 export interface QuantHints {
   readonly saveData?: boolean | undefined;
   /** `navigator.deviceMemory`, in GB. */

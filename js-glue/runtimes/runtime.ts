@@ -4,8 +4,11 @@ import type { CoreKernels, ModelInput } from "./core-kernels.ts";
 import type { RuntimeOutput } from "./host-input.ts";
 import type { Program } from "./oasm.ts";
 
+/** Execution providers of ONNX Runtime Web. */
 export type OnnxProvider = "wasm" | "webgl" | "webgpu";
+/** Backends of TensorFlow.js. */
 export type TfjsBackend = "cpu" | "wasm" | "webgl";
+/** Who answered. */
 export type RuntimeName = "core" | `onnx-${OnnxProvider}` | `tfjs-${TfjsBackend}`;
 
 /** A model opened in one runtime. */

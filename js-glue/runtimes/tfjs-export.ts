@@ -11,6 +11,7 @@ import { denseForest } from "./forest.ts";
 import { type Op, type Program, readProgram, type Tensor } from "./oasm.ts";
 import { denseRows, numericWidth } from "./onnx-export.ts";
 
+/** One tensor in the file of weights. */
 export interface WeightSpec {
   readonly name: string;
   readonly shape: readonly number[];
@@ -26,6 +27,7 @@ export interface TfjsModelJson {
   readonly weightsManifest: readonly [{ readonly paths: readonly string[]; readonly weights: readonly WeightSpec[] }];
 }
 
+/** A layers model: `model.json` and the bytes of its weights. */
 export interface TfjsModel {
   readonly json: TfjsModelJson;
   readonly weights: Uint8Array<ArrayBuffer>;

@@ -15,6 +15,7 @@ import type { Program } from "./oasm.ts";
 import type { ModelRuntime, RuntimeSession, TfjsBackend } from "./runtime.ts";
 import { tfjsOf } from "./tfjs-export.ts";
 
+/** Where TensorFlow.js finds its own WebAssembly. */
 export interface TfjsOptions {
   /** Folder of tfjs-backend-wasm*.wasm, ending in a slash; same origin. Default: beside the module. */
   readonly wasmFolder?: string | undefined;
@@ -94,6 +95,7 @@ async function use(tf: TfjsCore, backend: TfjsBackend): Promise<void> {
   await tf.ready();
 }
 
+/** TensorFlow.js as a runtime; its packages are loaded when it is opened. */
 export function tfjsRuntime(backend: TfjsBackend, options: TfjsOptions = {}): ModelRuntime {
   return {
     name: `tfjs-${backend}`,

@@ -12,6 +12,7 @@ import type { ApiKey, Store } from "./store/store.ts";
 
 /** What a credential is good for; `admin` includes all others. */
 export const SCOPES = ["sync", "admin", "metrics", "audit"] as const;
+/** What a credential is good for; `admin` includes all others. */
 export type Scope = (typeof SCOPES)[number];
 
 export const isScope = (name: string): name is Scope => (SCOPES as readonly string[]).includes(name);
@@ -24,6 +25,7 @@ export interface Caller extends Subject {
   readonly signedBy?: Uint8Array | undefined;
 }
 
+/** Who asks, and what the credential allows. */
 export interface Identity extends Caller {
   readonly scopes: readonly Scope[];
   /** When the credential ends, in milliseconds since 1970; undefined = it does not by itself. */

@@ -8,16 +8,19 @@ import { readSettings, serverOptions } from "./settings.ts";
 
 const TENANT = "default";
 
+/** A device that trusted code registers. */
 export interface DeviceDescription extends Registration {
   /** The principal the device belongs to; trusted code may name anyone. */
   readonly userId: string;
   readonly tenant?: string;
 }
 
+/** An event that trusted code queues for a device. */
 export interface EventDescription extends QueuedEventBody {
   readonly tenant?: string;
 }
 
+/** The server as one object for trusted code of the same process; see `offlineAiSyncEngine`. */
 export class OfflineAiSyncEngine {
   #server: Promise<SyncServer> | undefined;
 
@@ -63,4 +66,5 @@ export class OfflineAiSyncEngine {
   }
 }
 
+/** The one engine of this process; it opens the database that DATABASE_URL names unless it is given a server. */
 export const offlineAiSyncEngine = new OfflineAiSyncEngine();

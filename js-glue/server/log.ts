@@ -3,12 +3,17 @@
 import pino from "pino";
 
 export interface Logger {
+  /** For who looks for a fault. */
   debug(fields: object, message: string): void;
+  /** What happens in a good day. */
   info(fields: object, message: string): void;
+  /** What may need somebody. */
   warn(fields: object, message: string): void;
+  /** Somebody has to do something. */
   error(fields: object, message: string): void;
 }
 
+/** From which level on lines are written. */
 export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 
 /** JSON lines to standard output, or to standard error when that one carries data. Payloads and tokens never get here. */

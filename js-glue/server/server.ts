@@ -58,8 +58,10 @@ import { type OpenStoreOptions, openStore } from "./store/sql-store.ts";
 import type { Store } from "./store/store.ts";
 import { Streams } from "./streams.ts";
 
+/** Where `handler` and `fetch` expect the API. */
 export const BASE_PATH = "/api/offline-ai";
 
+/** What `createSyncServer` wants to know; `db` is enough. */
 export interface SyncServerOptions {
   /** `sqlite:<file>`, `sqlite::memory:` or `postgres://...`. */
   readonly db: string;
@@ -109,6 +111,7 @@ export interface SyncServerOptions {
   readonly now?: () => number;
 }
 
+/** A running sync server. Made by `createSyncServer`. */
 export interface SyncServer {
   /** For `app.use("/api/offline-ai", sync.router)`. Throws `invalid_argument` when Express is not installed. */
   readonly router: Router;
@@ -125,11 +128,14 @@ export interface SyncServer {
   on(type: string, handler: Handler): void;
   /** What documents of this collection must fulfil; once a collection. */
   collection(name: string, options: CollectionOptions): void;
+  /** The key is shown once; only its hash is kept. Default scope: `sync`. */
   createApiKey(
     subject: Subject,
     options?: { readonly scopes?: readonly Scope[]; readonly name?: string },
   ): Promise<string>;
+  /** Resolves with the device's id, as `POST /device/register` does. */
   registerDevice(subject: Subject, device: Registration): Promise<string>;
+  /** Queues an event for a device, as `POST /events/queue` does. */
   queueEvent(subject: Subject, event: QueuedEventBody): Promise<Queued>;
   /** Runs deferred events that may run now. For tests and maintenance; a timer and every push do it too. */
   release(): Promise<void>;
@@ -141,7 +147,7 @@ export interface SyncServer {
 
 const DAY_MS = 24 * 3_600_000;
 
-/** Rejects as `openStore` does, and when the WebAssembly core cannot be loaded. */
+/** Opens the database and makes a server for it. Rejects as `openStore` does, and when the WebAssembly core cannot be loaded. */
 export async function createSyncServer(options: SyncServerOptions): Promise<SyncServer> {
   const now = options.now ?? Date.now;
   const log = options.log ?? createLogger("warn");

@@ -9,6 +9,7 @@ import { createLogger, errorFields, type Logger } from "./log.ts";
 import { BASE_PATH, createSyncServer, type SyncServer, type SyncServerOptions } from "./server.ts";
 import { type StaticFiles, serveFile } from "./static.ts";
 
+/** What `startStandalone` may be told; everything has a default. */
 export interface StandaloneOptions extends Partial<SyncServerOptions> {
   /** Default 8787; 0 = any free one. */
   readonly port?: number;
@@ -24,6 +25,7 @@ export interface StandaloneOptions extends Partial<SyncServerOptions> {
   readonly socketsMax?: number;
 }
 
+/** A server that listens. Made by `startStandalone`. */
 export interface Standalone {
   readonly url: string;
   /** A key of the development tenant; undefined when one was minted at an earlier start. */

@@ -8,6 +8,7 @@ import type { Clock, Transport, TransportReply, TransportRequest } from "../core
  */
 export type Weather = "clear" | "offline" | "reply-lost" | TransportReply;
 
+/** A transport around another one, with weather. */
 export class FlakyTransport implements Transport {
   readonly #inner: Transport;
   readonly #clock: Clock | undefined;

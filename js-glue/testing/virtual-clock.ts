@@ -7,6 +7,7 @@ interface Alarm {
   readonly ring: () => void;
 }
 
+/** A clock that a test moves. */
 export class VirtualClock implements Clock {
   #mono = 0;
   #wall: number;

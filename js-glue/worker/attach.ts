@@ -12,6 +12,7 @@ import { captureRequests } from "./capture.ts";
 import { type DrainOptions, drain } from "./drain.ts";
 import { answer, coreUrl, dropStaleCaches, fillCaches, keptCore } from "./precache.ts";
 
+/** What the worker is to do, and for which queue. */
 export interface AttachOptions {
   /** As given to `open`. */
   readonly name: string;
@@ -41,6 +42,7 @@ export interface AttachOptions {
 export interface WorkerScope {
   readonly location: { readonly href: string; readonly origin: string };
   readonly registration?: ServiceWorkerRegistration;
+  /** As the browser's. */
   addEventListener(type: string, listener: (event: never) => void): void;
 }
 
@@ -79,6 +81,7 @@ function intervalMs(value: number | string): number {
   return ms;
 }
 
+/** Makes this worker send the queue; call it while the script first runs. */
 export function attach(scope: WorkerScope, options: AttachOptions): void {
   const { name, url, subject = "", auth = "cookie", precache = [], budgetMs = 20_000 } = options;
   if (!name || !url) throw failure("invalid_argument", "attach needs the name and url that were given to open");

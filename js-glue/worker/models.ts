@@ -15,6 +15,7 @@ import type { WorkerScope } from "./attach.ts";
 
 declare const __OAS_VERSION__: string;
 
+/** Which models a worker keeps and answers from. */
 export interface ModelWorkerOptions {
   /** As given to `open`. */
   readonly name: string;
@@ -36,6 +37,7 @@ const isPredict = (data: unknown, name: string): data is PredictMessage => {
   return message?.type === "oas-predict" && message.name === name && Array.isArray(message.inputs);
 };
 
+/** Makes this worker answer `predictInWorker`, also without a network. */
 export function attachModels(scope: WorkerScope, options: ModelWorkerOptions): void {
   const { name, subject = "", models, weights = "/models" } = options;
   if (!name || models.length === 0) throw failure("invalid_argument", "attachModels needs a name and models");

@@ -10,6 +10,7 @@
 import { failure } from "../core/errors.ts";
 import type { WorkerScope } from "./attach.ts";
 
+/** The files of one release of an application. */
 export interface ReleaseOptions {
   /** Of the application; its releases replace each other. */
   readonly name: string;
@@ -19,6 +20,7 @@ export interface ReleaseOptions {
   readonly files: readonly string[];
 }
 
+/** Keeps a release whole or not at all, and answers from it; the next one takes over when no page uses this one. */
 export function keepRelease(scope: WorkerScope, { name, release, files }: ReleaseOptions): void {
   if (!name || !release) throw failure("invalid_argument", "keepRelease needs a name and a release");
   const script = scope.location.href;

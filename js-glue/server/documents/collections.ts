@@ -6,6 +6,7 @@ import type { Tx } from "../store/database.ts";
 import { collectionName, type DocumentName } from "./names.ts";
 import { claimValues, type Space } from "./rows.ts";
 
+/** Which document is edited, and by whom. */
 export interface DocumentContext {
   readonly tenant: string;
   /** Who made the edit. */
@@ -18,6 +19,7 @@ export interface DocumentContext {
   readonly before: unknown;
 }
 
+/** What documents of a collection must fulfil. */
 export interface CollectionOptions {
   /**
    * Sees the document as it would be with the edit, never a deleted one. What it throws rejects the edit as

@@ -46,6 +46,7 @@ function readMeta(meta: string): { readonly licence?: string; readonly attributi
   }
 }
 
+/** What the file does not say of itself, or should say otherwise. */
 export interface StatementParts {
   /** Instead of the file's own. */
   readonly slug?: string | undefined;
@@ -93,6 +94,7 @@ export async function makeStatement(file: Uint8Array, parts: StatementParts): Pr
   };
 }
 
+/** A model on its way to a registry. */
 export interface Publication {
   /** With the base path, such as `https://example.org/api/offline-ai`. */
   readonly url: string;

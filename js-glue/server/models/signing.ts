@@ -22,6 +22,7 @@ function publicKey(text: string): KeyObject {
   return createPublicKey({ key: Buffer.concat([SPKI, raw]), format: "der", type: "spki" });
 }
 
+/** A private key that signs models or manifests. */
 export class ModelKey {
   readonly #private: KeyObject;
   /** What devices pin. */
@@ -56,15 +57,18 @@ export class ModelKey {
     return new ModelKey(privateKey);
   }
 
+  /** The signature of a statement's text. */
   signStatement(statement: string): Uint8Array {
     return sign(null, statementMessage(statement), this.#private);
   }
 
+  /** The signature of a manifest's text. */
   signManifest(body: string): Uint8Array {
     return sign(null, manifestMessage(body), this.#private);
   }
 }
 
+/** Whose signatures a registry gives and takes. */
 export interface ModelTrust {
   /** Signs manifests, and statements that come without a signature. Undefined: there is no manifest. */
   readonly key?: ModelKey | undefined;

@@ -7,7 +7,9 @@
 
 import type { WireType } from "./copy-in.ts";
 
+/** What a column may hold, and a parameter be. */
 export type SqlValue = string | number | bigint | boolean | Uint8Array | null;
+/** One row, by column. */
 export type Row = Readonly<Record<string, SqlValue>>;
 
 /** What an application's handler gets: the transaction of the event it handles. */

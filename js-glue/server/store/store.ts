@@ -238,6 +238,7 @@ export interface Writes extends Reads {
   audit(tenant: string, entries: readonly AuditEntry[]): Promise<void>;
 }
 
+/** The server's database, whichever it is. Made by `openStore`. */
 export interface Store {
   /** All or nothing, durable when it resolves; lost races are tried again, at most five times. */
   write<T>(work: (writes: Writes) => Promise<T>): Promise<T>;
@@ -247,6 +248,7 @@ export interface Store {
   read<T>(work: (reads: Reads) => Promise<T>): Promise<T>;
   /** True for trouble with the database itself: answer 503, nothing happened or nobody knows. */
   isTrouble(error: unknown): boolean;
+  /** True for a transaction that lost against another one and may be tried again. */
   isRace(error: unknown): boolean;
   /** Writes a copy named after the time into the folder and returns its file; undefined where the database has its own ways. */
   backUp(folder: string, at: number): Promise<string | undefined>;
