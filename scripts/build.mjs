@@ -71,6 +71,12 @@ function emitModels() {
   for (const name of filesBelow("models", (file) => wanted.test(file))) emit(name, readFileSync(at(name)));
 }
 
+/** The project that `offline-ai-sync init` writes, file by file. */
+function emitStarter() {
+  const folder = "js-glue/cli/starter";
+  for (const name of filesBelow(folder)) emit(name.replace(folder, "starter"), readFileSync(at(name)));
+}
+
 async function emitWasm(esbuild) {
   await emitGlue("core", esbuild);
   await emitGlue("server", esbuild);
@@ -220,6 +226,7 @@ export async function build({ wasm = true, types = true, demo = true } = {}) {
     await emitWasm(esbuild);
     await emitScripts(esbuild);
     emitModels();
+    emitStarter();
     if (types) emitTypes();
     for (const file of filesBelow("dist")) {
       const name = file.slice("dist/".length);

@@ -1,14 +1,17 @@
 #!/usr/bin/env node
-/** `offline-ai-sync <command>`. What a command needs is loaded with it, so `copy` and `doctor` work without a server's packages. */
+/** `offline-ai-sync <command>`. What a command needs is loaded with it, so `init`, `copy` and `doctor` work without a server's packages. */
 
 import { copy } from "./copy.ts";
 import { doctor } from "./doctor.ts";
+import { init } from "./init.ts";
+import { SERVER_PACKAGES } from "./server-packages.ts";
 
 declare const __OAS_VERSION__: string;
 
 const USAGE = `usage: offline-ai-sync <command> [options]        (each knows --help)
        offline-ai-sync --version
 
+  init [dir]    a small project that works as it is: a page, a Service Worker, a server with SQLite
   copy <dir>    put WebAssembly and Service Worker where your server or bundler serves files from
   doctor <url>  look at a deployed page: worker, policy, headers, types of files, the server behind it
   serve         a sync server, with SQLite unless a database is named
@@ -17,8 +20,6 @@ const USAGE = `usage: offline-ai-sync <command> [options]        (each knows --h
   client        a typed client for it, in TypeScript`;
 
 const SERVER_COMMANDS: ReadonlySet<string> = new Set(["serve", "models", "openapi", "client"]);
-const SERVER_PACKAGES =
-  "express zod pino prom-client rate-limiter-flexible pg @opentelemetry/api jose @photostructure/sqlite";
 
 async function server(command: string, args: readonly string[]): Promise<number> {
   try {
@@ -30,7 +31,7 @@ async function server(command: string, args: readonly string[]): Promise<number>
     if (code !== "ERR_MODULE_NOT_FOUND") throw error;
     const [, missing = "one"] = /'([^']+)'/.exec(String(message)) ?? [];
     throw new Error(
-      `a server needs packages that pages do not, and '${missing}' is not installed. All of them:\n\n  npm install ${SERVER_PACKAGES}\n`,
+      `a server needs packages that pages do not, and '${missing}' is not installed. All of them:\n\n  npm install ${SERVER_PACKAGES.join(" ")}\n`,
       { cause: error },
     );
   }
@@ -41,6 +42,7 @@ async function run([command, ...args]: readonly string[]): Promise<number> {
     process.stdout.write(`${__OAS_VERSION__}\n`);
     return 0;
   }
+  if (command === "init") return init(args);
   if (command === "copy") return copy(args);
   if (command === "doctor") return doctor(args);
   if (command !== undefined && SERVER_COMMANDS.has(command)) return server(command, args);

@@ -17,6 +17,8 @@ export interface StandaloneOptions extends Partial<SyncServerOptions> {
   readonly host?: string;
   /** A folder of files to serve beside the API, with a development key as the page's cookie. */
   readonly static?: string;
+  /** Called before the server listens: the place for `sync.on`, so that no event comes before its handler. */
+  readonly prepare?: (sync: SyncServer) => void | Promise<void>;
   /** Mint a development key even if this database has one already. */
   readonly freshKey?: boolean;
   /** How long one request may take to arrive, in milliseconds. Default 60,000. */
@@ -53,6 +55,7 @@ export async function startStandalone(options: StandaloneOptions = {}): Promise<
     const key = await developmentKey(sync, options);
     const files = options.static === undefined || key === undefined ? undefined : { folder: options.static, key };
     if (files) demoHandlers(sync);
+    await options.prepare?.(sync);
     const http = createHttp(sync, files, options, log);
     const { port } = await listen(http, options.port ?? 8787, options.host ?? "127.0.0.1");
     const host = options.host?.includes(":") ? `[${options.host}]` : (options.host ?? "127.0.0.1");

@@ -47,6 +47,30 @@ describe("commands", () => {
     assert.deepEqual(await run("--version"), { code: 0, out: `${version}\n`, err: "" });
   });
 
+  test("init writes the page of the quick start and a server beside it, into an empty directory alone", async () => {
+    const target = join(folder, "My Notes!");
+    const made = await run("init", target);
+    assert.equal(made.code, 0);
+    assert.match(made.out, /npm install\n {2}npm run build\n {2}npm start/);
+    const quickStart = readFileSync(join(root, "docs/quickstart.md"), "utf8");
+    for (const name of ["app.js", "public/index.html"])
+      assert.ok(quickStart.includes(`\n${readFileSync(join(target, name), "utf8")}\`\`\``), `${name} is another one`);
+    const manifest = JSON.parse(readFileSync(join(target, "package.json"), "utf8")) as {
+      name: string;
+      dependencies: Record<string, string>;
+    };
+    assert.equal(manifest.name, "my-notes");
+    assert.match(manifest.dependencies["offline-ai-sync"] ?? "", /^\^\d/);
+    assert.match(manifest.dependencies["@photostructure/sqlite"] ?? "", /^\^\d/);
+    assert.match(readFileSync(join(target, ".gitignore"), "utf8"), /node_modules/);
+
+    writeFileSync(join(target, "app.js"), "mine");
+    const again = await run("init", target);
+    assert.equal(again.code, 1);
+    assert.match(again.err, /is not empty \(\.gitignore.*nothing was written/);
+    assert.equal(readFileSync(join(target, "app.js"), "utf8"), "mine");
+  });
+
   test("no command, a wrong command, a wrong option", async () => {
     assert.match((await run()).out, /copy <dir>/);
     assert.deepEqual(
