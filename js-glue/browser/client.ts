@@ -254,7 +254,7 @@ export class OfflineSync {
   /** `log`: what the engine has to say. `trace`: every input and output, for tools. The result ends it. */
   on<K extends keyof Events>(type: K, listener: (entry: Events[K]) => void): () => void {
     const listeners = this.#listeners[type] as Set<(entry: Events[K]) => void> | undefined;
-    if (!listeners) throw failure("invalid_argument", `there is no event ${String(type)}`);
+    if (!listeners) throw failure("invalid_argument", `no event ${String(type)}`);
     listeners.add(listener);
     if (type === "trace") {
       this.#hooks.trace ??= (direction, entry) => {

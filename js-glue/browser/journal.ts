@@ -48,7 +48,7 @@ export class Journal {
   enqueue(calls: readonly Call[]): void {
     for (const call of calls) {
       if (this.#waiting.length >= WAITING_EVENTS_MAX || this.#chars > WAITING_BYTES_MAX) {
-        call.failed(failure("queue_full", "too many calls are waiting for storage"));
+        call.failed(failure("queue_full", "too many calls wait for storage"));
         continue;
       }
       this.#waiting.push(call);

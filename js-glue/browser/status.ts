@@ -41,7 +41,7 @@ export interface SyncStatus {
   readonly oldestUnsentAt?: number | undefined;
 }
 
-export const FIRST_STATUS: SyncStatus = /* @__PURE__ */ Object.freeze({
+export const FIRST_STATUS: SyncStatus = {
   phase: "starting",
   storage: "opening",
   durability: "strict",
@@ -54,4 +54,4 @@ export const FIRST_STATUS: SyncStatus = /* @__PURE__ */ Object.freeze({
   voided: 0,
   deferred: 0,
   attempts: 0,
-});
+};

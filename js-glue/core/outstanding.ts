@@ -45,7 +45,7 @@ export class Outstanding {
     const taken: Call[] = [];
     for (const call of calls) {
       if (this.#calls.size >= WAITING_EVENTS_MAX || this.#chars > WAITING_BYTES_MAX) {
-        call.failed(failure("queue_full", "too many calls are waiting for storage"));
+        call.failed(failure("queue_full", "too many calls wait for storage"));
         continue;
       }
       this.#calls.set(this.#next++, call);
