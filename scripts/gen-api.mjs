@@ -200,8 +200,10 @@ function markdown(parts) {
   ];
   for (const { name, own, others } of parts) {
     lines.push("", `## ${name}`);
-    if (others.length > 0)
-      lines.push("", `Also here: ${others.map(({ as, entry }) => `\`${as}\` (of \`${entry}\`)`).join(", ")}.`);
+    for (const entry of new Set(others.map((other) => other.entry))) {
+      const names = others.filter((other) => other.entry === entry).map(({ as }) => `\`${as}\``);
+      lines.push("", `Also here, of \`${entry}\`: ${names.join(", ")}.`);
+    }
     for (const { as, sentence, code } of own)
       lines.push("", `### ${as}`, "", sentence, "", "```typescript", code, "```");
   }

@@ -10,8 +10,10 @@ import { sendDirectly } from "./direct.ts";
 
 /** From room enough to none; what gives way at each is in src/device/ladder.h. */
 export const RUNGS = ["ok", "warn", "compact", "evict", "sample", "refuse-bulk", "critical-only"] as const;
+/** A rung of `RUNGS`. */
 export type Rung = (typeof RUNGS)[number];
 
+/** How full the origin is, and what has given way. */
 export interface StorageStatus {
   /** Bytes in use by this origin, and offered to it, as the browser estimates them; 0 = it does not say. */
   readonly usage: number;
@@ -25,6 +27,7 @@ export interface StorageStatus {
   readonly sentDirectly: number;
 }
 
+/** What gives way beside the queue, and how often to look. */
 export interface StorageOptions extends WasmOptions {
   /** Its items go first, down to so many bytes as bring the usage back to 75 % of the quota. */
   readonly cache?:
@@ -44,6 +47,7 @@ const at = (rung: Rung): number => RUNGS.indexOf(rung);
 const browserEstimate = async (): Promise<{ readonly usage?: number; readonly quota?: number }> =>
   (await navigator.storage?.estimate?.()) ?? {};
 
+/** Looks at the storage, and stands before the queue with what it saw. Made by `watchStorage`. */
 export class StorageWatch {
   readonly #engine: Pick<OfflineSync, "queueEvent" | "parts" | "status">;
   readonly #options: StorageOptions;
