@@ -149,6 +149,7 @@ export async function publishModel(publication: Publication): Promise<string> {
   return modelId;
 }
 
+/** Which statements of a registry are to hold for another while. */
 export interface Renewal extends Pick<Publication, "url" | "credential" | "key"> {
   readonly validity: Validity;
   /** Ids of models; empty = all that are published. */
