@@ -81,7 +81,7 @@ export const ERROR_SENTENCES: Readonly<Record<ErrorCode, string>> = {
   event_too_large: "The event is larger than 40,000 bytes of JSON; detail is its size.",
   too_many_keys: "The JSON value holds more than 10,000 keys in total.",
   unsupported_value: "The value holds something JSON cannot carry, such as NaN, a BigInt, a function, undefined, a class instance or a cycle.",
-  unknown_priority: "The priority is none of critical, high, normal, low.",
+  unknown_priority: "The priority is none of critical, high, normal, low, analytics.",
   invalid_envelope: "An envelope field is missing, too long, or holds U+0000.",
   invalid_argument: "An argument is outside its documented range.",
   duplicate_key: "A document holds the same key twice in one object; detail is the byte offset.",
