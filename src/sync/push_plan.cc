@@ -38,6 +38,22 @@ bool ordered(Lane lane) { return static_cast<std::uint32_t>(lane) < kOrderedLane
 // Believed only for a checksum failure: anything else may be a newer format or a codec this build lacks.
 bool is_damage(const Error& error) { return error.code == ErrorCode::kChecksum || error.code == ErrorCode::kTruncated; }
 
+// The hole or the head of the segment that the record holds.
+Result<void> read_into(Planned& planned, ByteView record) {
+  const queue::SegmentKey& key = planned.key;
+  if (queue::is_hole(record)) {
+    OAS_TRY(const queue::HoleRecord hole, queue::read_record<queue::HoleRecord>(record));
+    planned.hole =
+        VoidRange{key.stream, key.first, key.last, static_cast<VoidReason>(hole.reason), hole.before, hole.after};
+    return {};
+  }
+  OAS_TRY(wire::SegmentView segment, wire::open_segment(record));
+  if (segment.head.stream != key.stream || segment.head.first != key.first || segment.head.last() != key.last)
+    return fail(ErrorCode::kChecksum);
+  planned.head = std::move(segment.head);
+  return {};
+}
+
 }  // namespace
 
 PushPlan::PushPlan(const Remembered& remembered, Budget budget, const std::set<StreamId>& skipped,
@@ -191,31 +207,16 @@ void PushPlan::take(queue::Put record) {
   }
 
   Planned planned{.key = *key, .record = {}, .head = {}, .hole = {}};
-  if (queue::is_hole(record.value)) {
-    const Result<queue::HoleRecord> hole = queue::read_record<queue::HoleRecord>(record.value);
-    if (!hole) {
+  if (const Result<void> read = read_into(planned, record.value); !read) {
+    if (is_damage(read.error()) && !OAS_MUTANT(kLostBlocksStream)) {
+      take_damaged(*key, record.key, at);
+    } else {
       blocked_.insert(stream);
-      return;
+      blocked_any_ = true;
     }
-    planned.hole =
-        VoidRange{stream, key->first, key->last, static_cast<VoidReason>(hole->reason), hole->before, hole->after};
-  } else {
-    Result<wire::SegmentView> segment = wire::open_segment(record.value);
-    if (segment &&
-        (segment->head.stream != stream || segment->head.first != key->first || segment->head.last() != key->last))
-      segment = fail(ErrorCode::kChecksum);
-    if (!segment) {
-      if (is_damage(segment.error()) && !OAS_MUTANT(kLostBlocksStream)) {
-        take_damaged(*key, record.key, at);
-      } else {
-        blocked_.insert(stream);
-        blocked_any_ = true;
-      }
-      return;
-    }
-    planned.head = std::move(segment->head);
-    suspects_->erase(record.key);
+    return;
   }
+  suspects_->erase(record.key);
   const RollingHash before = planned.hole ? planned.hole->hash_before : planned.head.hash_before;
 
   if (key->first > at.next) {
