@@ -57,9 +57,11 @@ class Acknowledger {
     Sequence sent = before.mark.seq;
     for (const Planned& item : plan_.items())
       if (item.stream() == answer.stream) sent = std::max(sent, item.key.last);
-    const Sequence upto = std::min(sent, answer.mark.seq);
-    const std::optional<RollingHash> own = planned_hash(plan_, remembered_, answer.stream, upto);
+    const Sequence upto = std::min({sent, answer.mark.seq, before_lost(answer)});
+    std::optional<RollingHash> own = planned_hash(plan_, remembered_, answer.stream, upto);
     if (!own) return;
+    // Of what was given up here the server may have the content: then its hash is the one that counts.
+    if (upto == answer.mark.seq && ends_with_hole(answer.stream, upto)) own = answer.mark.hash;
     if (upto == answer.mark.seq && *own != answer.mark.hash) {
       out_.unknown.push_back(answer.stream);  // the server contradicts itself: it accepted what does not chain
       return;
@@ -69,6 +71,25 @@ class Acknowledger {
       return;
     retire(answer, before, {upto, *own});
     if (upto < sent) out_.more = true;
+  }
+
+  [[nodiscard]] bool ends_with_hole(StreamId stream, Sequence upto) const {
+    return std::any_of(plan_.items().begin(), plan_.items().end(), [&](const Planned& item) {
+      return item.stream() == stream && item.hole && item.key.last == upto;
+    });
+  }
+
+  // What counts as lost there and was sent from here has not been looked at yet: the server takes such numbers when they
+  // turn up. They are not passed before it has.
+  [[nodiscard]] Sequence before_lost(const StreamAnswer& answer) const {
+    for (const Verdict& verdict : answer.verdicts) {
+      if (verdict.kind != VerdictKind::kVoid || verdict.code != static_cast<std::uint16_t>(VoidReason::kLost)) continue;
+      for (const Planned& item : plan_.items())
+        if (item.stream() == answer.stream && !item.hole && item.key.first <= verdict.seq &&
+            verdict.seq <= item.key.last)
+          return {verdict.seq.value - 1};
+    }
+    return answer.mark.seq;
   }
 
   // Named without items after a rewind: the server's mark is believed where our first held segment continues it, or

@@ -8,7 +8,11 @@
 
 namespace oas::sync {
 void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
-  answer_ = acknowledge(*plan_, remembered_, reply, now.wall);
+  // Another incarnation only introduces itself: it has taken nothing, and every stream is compared before it is believed.
+  const Incarnation& known = remembered_.server.value.incarnation;
+  const bool stranger = known != Incarnation{} && reply.incarnation != known && !OAS_MUTANT(kIncarnationIgnored);
+  answer_ = stranger ? Acknowledged{} : acknowledge(*plan_, remembered_, reply, now.wall);
+  if (stranger) verifying_ = false;  // whatever was compared with the one before is compared again
   // Every stream is passed once more: verdicts given since the backup may be others now, and what was deferred may be final
   // without ever having been in this server's late log.
   if (verifying_)
@@ -19,7 +23,7 @@ void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
   credit_ = std::max(reply.credit, 1U);
   late_.clear();
   for (const LateVerdict& verdict : reply.late)
-    if (verdict.number > remembered_.server.value.late_seen) late_.push_back(verdict);
+    if (!stranger && verdict.number > remembered_.server.value.late_seen) late_.push_back(verdict);
   for (const StreamId stream : answer_.unknown) {
     skipped_.insert(stream);
     wishes_.notes.push_back({ErrorCode::kUndecodable, stream.epoch.value});
