@@ -84,10 +84,7 @@ class Acknowledger {
   [[nodiscard]] Sequence before_lost(const StreamAnswer& answer) const {
     for (const Verdict& verdict : answer.verdicts) {
       if (verdict.kind != VerdictKind::kVoid || verdict.code != static_cast<std::uint16_t>(VoidReason::kLost)) continue;
-      for (const Planned& item : plan_.items())
-        if (item.stream() == answer.stream && !item.hole && item.key.first <= verdict.seq &&
-            verdict.seq <= item.key.last)
-          return {verdict.seq.value - 1};
+      if (holds(plan_, answer.stream, verdict.seq)) return {verdict.seq.value - 1};
     }
     return answer.mark.seq;
   }
@@ -140,7 +137,9 @@ class Acknowledger {
     out_.progress |= from <= to.seq;
     out_.marks[answer.stream] = mark;
     if (from > to.seq) return;
-    if (mark.rewind != queue::Rewind::kNone)
+    const bool unheld = std::any_of(deferred.begin(), deferred.end(),
+                                    [&](std::uint64_t seq) { return !holds(plan_, answer.stream, {seq}); });
+    if (mark.rewind != queue::Rewind::kNone || unheld)
       out_.revisited[answer.stream] = {answer.stream, from, to.seq, false, passed};
     // A deferred event is not final yet: whoever waits for it is told by its late verdict.
     out_.settled.push_back({answer.stream, from, to.seq, false, std::move(passed)});
@@ -205,6 +204,12 @@ Acknowledged acknowledge(const PushPlan& plan, const Remembered& remembered, con
     out.transaction.erase(queue::entities_key(*segment));
   }
   return out;
+}
+
+bool holds(const PushPlan& plan, StreamId stream, Sequence seq) {
+  return std::any_of(plan.items().begin(), plan.items().end(), [&](const Planned& item) {
+    return item.stream() == stream && !item.hole && item.key.first <= seq && seq <= item.key.last;
+  });
 }
 
 std::optional<RollingHash> planned_hash(const PushPlan& plan, const Remembered& remembered, StreamId stream,

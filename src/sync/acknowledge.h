@@ -27,7 +27,8 @@ struct SettledRun {
 struct Acknowledged {
   queue::Transaction transaction;
   std::vector<SettledRun> settled;
-  std::map<StreamId, SettledRun> revisited;     // passed once more after a rewind: deferred records are judged anew
+  // Passed once more after a rewind, or without their content: the records of deferred events have to be looked at.
+  std::map<StreamId, SettledRun> revisited;
   std::map<StreamId, queue::StreamMark> marks;  // changed ones; guarded and put by the caller
   std::map<StreamId, Watermark> rewound;        // the server has only this much
   std::map<StreamId, Sequence> forked;          // last agreed number
@@ -40,11 +41,15 @@ struct Acknowledged {
 [[nodiscard]] Acknowledged acknowledge(const PushPlan& plan, const Remembered& remembered, const SyncReply& reply,
                                        Millis wall);
 
+// Whether the request carries the content of this number.
+[[nodiscard]] bool holds(const PushPlan& plan, StreamId stream, Sequence seq);
+
 // The stream's hash after number `at` according to the planned items of the request, if they reach it.
 [[nodiscard]] std::optional<RollingHash> planned_hash(const PushPlan& plan, const Remembered& remembered,
                                                       StreamId stream, Sequence at);
 
-// A segment kept because some of its events are deferred: their open numbers, then the segment.
+// A segment kept because some of its events are deferred: their open numbers, then the segment. It is empty where only the
+// server has the content: the verdict is counted all the same.
 struct DeferredRecord {
   std::vector<std::uint64_t> open;
   ByteView segment;

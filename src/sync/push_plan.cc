@@ -284,10 +284,14 @@ void PushPlan::begin_deps() {
   const bool all_read = std::all_of(lanes_.begin(), lanes_.end(), [](const LaneScan& scan) { return scan.done; });
   for (const auto& [stream, mark] : remembered_->marks) {
     // Nothing of it is held: whatever the server has of it is believed.
-    const bool asks = all_read && mark.value.rewind == queue::Rewind::kCompare && mark.value.mark.seq.value == 0;
+    const queue::EpochTotals* totals = remembered_->totals_of(stream.epoch);
+    const Sequence passed = mark.value.mark.seq;
+    const bool lacks = totals != nullptr && totals->last[static_cast<std::size_t>(stream.lane)] > passed.value;
+    const bool asks = all_read && mark.value.rewind == queue::Rewind::kCompare && (passed.value == 0 || lacks);
     if (asks && !chains_.contains(stream) && !skipped_->contains(stream) && compare_.size() < kPushStreamsMax / 2)
       compare_.emplace(stream, Sequence{UINT64_MAX});
   }
+  if (all_read) give_up_unheld();
   // While it is unknown how far the server is in some stream, nothing that may depend on it is sent.
   if (!compare_.empty()) items_.clear();
   bool entities = false;
@@ -297,6 +301,21 @@ void PushPlan::begin_deps() {
   deps_lane_ = 0;
   deps_cursor_.clear();
   phase_ = Phase::kDeps;
+}
+
+// After a rewind: numbers behind everything that is held and that the server has are nobody's any more.
+void PushPlan::give_up_unheld() {
+  for (const auto& [stream, mark] : remembered_->marks) {
+    const queue::EpochTotals* totals = remembered_->totals_of(stream.epoch);
+    const auto lane = static_cast<std::size_t>(stream.lane);
+    if (mark.value.rewind != queue::Rewind::kCompared || totals == nullptr || stuffed()) continue;
+    Chain& at = chain(stream);
+    const Sequence last{totals->last[lane]};
+    if (at.next > last || blocked_.contains(stream) || skipped_->contains(stream)) continue;
+    const VoidRange hole{stream, at.next, last, VoidReason::kLost, at.hash, totals->hash[lane]};
+    items_.push_back({.key = {totals->hlc, stream, at.next, last}, .record = {}, .head = {}, .hole = hole});
+    at = {{last.value + 1}, hole.hash_after};
+  }
 }
 
 void PushPlan::feed_deps(const std::vector<queue::Put>& records) {

@@ -104,6 +104,7 @@ class PushPlan {
   [[nodiscard]] bool stuffed(std::uint32_t share = 1) const;
   [[nodiscard]] bool lane_wants_more(std::uint32_t lane) const;
   void begin_deps();
+  void give_up_unheld();
   void feed_deps(const std::vector<queue::Put>& records);
   void finish_deps();
   [[nodiscard]] bool promote_missing();

@@ -100,6 +100,54 @@ BOOST_AUTO_TEST_CASE(a_copy_gives_up_as_lost_what_the_other_still_keeps) {
   }
 }
 
+// Kept until a backup covered it, and then the server came back from an older one.
+BOOST_AUTO_TEST_CASE(numbers_that_nobody_holds_any_more_are_passed) {
+  for (const int forgotten : {1, 4, 6}) {
+    Server server;
+    Device device(server, 11);
+    make(device, 1, 3);
+    make(device, 4, 6);
+    test::Store store = device.store;
+    for (int i = 0; i < forgotten; ++i) forget_first(store);
+    restore(server, as_new({}), 2);
+    Device reborn(server, 12, store);
+    make(reborn, 7, 7);
+    reborn.run(kLongEnoughMs);
+    BOOST_TEST(reborn.status.pending[2] == 0U);
+    BOOST_TEST(reborn.status.voided == static_cast<std::uint64_t>(forgotten));
+    BOOST_TEST(server.effects.size() == static_cast<std::size_t>(7 - forgotten));
+  }
+}
+
+// The final verdict came after the backup that let the device forget the event.
+BOOST_AUTO_TEST_CASE(an_event_held_by_the_server_alone_is_deferred_and_then_final) {
+  Server server;
+  server.handler = [](const sync::PlannedEvent& event) {
+    return sync::Outcome{as_text(event.event.json) == "2" ? sync::VerdictKind::kDeferred : sync::VerdictKind::kApplied};
+  };
+  Device device(server, 11);
+  make(device, 1, 3);
+  BOOST_TEST(device.status.deferred == 1U);
+  const Server backup = server;
+  server.release();
+  device.run(kLongEnoughMs);
+  BOOST_TEST(device.status.deferred == 0U);
+  test::Store store = device.store;
+  while (store.lower_bound({'s', 't'}) != store.lower_bound({'s', 'u'})) forget_first(store);
+  restore(server, backup, 2);
+  Device reborn(server, 12, store);
+  make(reborn, 4, 4);
+  BOOST_TEST(reborn.status.deferred == 1U);
+  server.release();
+  reborn.run(kLongEnoughMs);
+  BOOST_TEST(reborn.status.deferred == 0U);
+  BOOST_TEST(reborn.status.applied == 4U);
+  BOOST_TEST(reborn.status.voided == 0U);
+  BOOST_TEST(reborn.status.dead == 0U);
+  BOOST_TEST(reborn.status.created == 4U);
+  BOOST_TEST(reborn.status.pending[2] == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(damaged_records_in_a_row_whose_content_the_server_has) {
   Server server;
   Device device(server, 11);

@@ -65,6 +65,8 @@ class Server {
       row.voids = stream.voids;
       rows.streams.push_back(std::move(row));
     }
+    for (const sync::LateVerdict& one : late_)
+      if (one.number > session->late_seen()) rows.late.push_back(one);
     session->plan(std::move(rows));
     std::uint32_t lanes = 0;
     for (std::uint32_t i = 0; i < session->planned().size(); ++i) {
@@ -91,6 +93,15 @@ class Server {
         if (row.from == event.seq) row.recovered = true;
     return session->reply({.incarnation = incarnation, .server_time = now, .horizon = horizon, .credit = 10'000});
   }
+  // The final word on every deferred event.
+  void release() {
+    for (auto& [id, stream] : streams_)
+      std::erase_if(stream.verdicts, [&](const auto& entry) {
+        if (entry.second.kind != sync::VerdictKind::kDeferred) return false;
+        late_.push_back({late_.size() + 1, {id, {entry.first}}, sync::VerdictKind::kApplied, 0});
+        return true;
+      });
+  }
   Millis horizon;
 
  private:
@@ -101,6 +112,7 @@ class Server {
     std::vector<sync::VoidRow> voids;
   };
   std::map<StreamId, Stream> streams_;
+  std::vector<sync::LateVerdict> late_;
 };
 
 class Device {
