@@ -44,8 +44,9 @@ void ClientSession::want(Clocks now, bool now_or_never) {
   wanted_ = true;
   insisted_ |= now_or_never;
   if (!resting() || closing_) return;
-  const bool waiting =
-      state_ == SessionState::kWait || state_ == SessionState::kOffline || state_ == SessionState::kPark;
+  // A rest until the next question for late verdicts keeps no new event waiting.
+  const bool waiting = (state_ == SessionState::kWait && reason_ != ErrorCode::kDeferred) ||
+                       state_ == SessionState::kOffline || state_ == SessionState::kPark;
   if (waiting && !now_or_never) return;
   if (state_ == SessionState::kFollow && !now_or_never && now.mono < wake_at_) return;
   start(now);
