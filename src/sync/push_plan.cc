@@ -216,13 +216,21 @@ void PushPlan::take(queue::Put record) {
     }
     return;
   }
-  suspects_->erase(record.key);
   const RollingHash before = planned.hole ? planned.hole->hash_before : planned.head.hash_before;
 
-  if (key->first > at.next) {
+  if (key->first <= at.next) {
+    suspects_->erase(record.key);
+  } else {
     if (rewind != queue::Rewind::kCompared) {
       blocked_.insert(stream);
       blocked_any_ = true;  // an earlier record is missing, or its journal is not taken over yet
+      return;
+    }
+    // What lies before was stored before, but a page read earlier need not show it: another context's clock may be behind.
+    // Only a second reading, begun after this record was seen, proves that nobody holds it.
+    if (!snapshot_ && suspects_->insert(record.key).second) {
+      suspicious_ = true;
+      blocked_.insert(stream);
       return;
     }
     const queue::SegmentKey hole_key{key->hlc, stream, at.next, {key->first.value - 1}};

@@ -15,6 +15,7 @@ struct Story {
 
 constexpr Story kSafety[] = {
     {"54", "a third server answers while a device compares its streams with the second"},
+    {"358", "a page read before a slow tab stored hides numbers, and they are given up"},
     {"612", "a bit turns over in the record of numbers that were given up"},
     {"1170", "deferred at the server, and passed by a copy that does not hold it"},
     {"2048", "as 1170"},
