@@ -70,7 +70,6 @@ class Acknowledger {
                                                      [](const Verdict& v) { return v.kind == VerdictKind::kRejected; }))
       return;
     retire(answer, before, {upto, *own});
-    if (upto < sent) out_.more = true;
   }
 
   [[nodiscard]] bool ends_with_hole(StreamId stream, Sequence upto) const {

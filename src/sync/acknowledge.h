@@ -34,7 +34,7 @@ struct Acknowledged {
   std::map<StreamId, Sequence> forked;          // last agreed number
   std::vector<StreamId> unknown;                // parked: nothing is retired
   bool progress{};                              // at least one watermark moved
-  bool more{};  // an answer stopped short (verdict paging, credit): ask again at once
+  bool more{};  // a stream was compared: plan again at once
 };
 
 // `wall` is the client's clock, for dead letters only.
