@@ -1,5 +1,6 @@
 #include "queue/records.h"
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -134,7 +135,11 @@ Bytes write_record(const RetryState& record) { return encode(record); }
 Bytes write_record(const ServerState& record) { return encode(record); }
 Bytes write_record(const FoldedTotals& record) { return encode(record); }
 Bytes write_record(const DeadLetter& record) { return encode(record); }
-Bytes write_record(const HoleRecord& record) { return encode(record, kHoleMark); }
+Bytes write_record(const HoleRecord& record) {
+  Bytes bytes = encode(record, kHoleMark);
+  Writer(bytes).u64(hash64(bytes));
+  return bytes;
+}
 
 template <class T>
 Result<T> read_record(ByteView bytes) {
@@ -142,6 +147,15 @@ Result<T> read_record(ByteView bytes) {
   const std::uint8_t version = archive.take(archive.in.u8());
   constexpr std::uint8_t expected = std::is_same_v<T, HoleRecord> ? kHoleMark : kRecordVersion;
   if (!archive.failed && version != expected) return fail(ErrorCode::kUnknownVersion, version);
+  if constexpr (std::is_same_v<T, HoleRecord>) {
+    // It stands among segments and is as precious: what it says decides with which hash a stream goes on.
+    constexpr std::size_t kSum = sizeof(std::uint64_t);
+    if (bytes.size() <= kSum) return fail(ErrorCode::kTruncated, bytes.size());
+    const ByteView body = bytes.first(bytes.size() - kSum);
+    if (Reader(bytes.subspan(body.size())).u64().value_or(0) != hash64(body)) return fail(ErrorCode::kChecksum);
+    archive.in = Reader(body);
+    (void)archive.in.u8();
+  }
   T record{};
   fields(archive, record);
   if (archive.failed) return std::unexpected(archive.error);

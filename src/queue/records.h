@@ -71,7 +71,8 @@ struct DeadLetter {
   Bytes event;  // canonical bytes (wire/event.h)
 };
 
-// A run of numbers given up, standing in a pending segment's place until the server has passed it.
+// A run of numbers given up, standing in a pending segment's place until the server has passed it. Checksummed, as a segment
+// is: a damaged one is given up once more.
 struct HoleRecord {
   std::uint8_t reason{};  // sync::VoidReason
   RollingHash before;
@@ -87,7 +88,7 @@ struct HoleRecord {
 [[nodiscard]] Bytes write_record(const DeadLetter& record);
 [[nodiscard]] Bytes write_record(const HoleRecord& record);
 
-// T is one of the records above. Errors: kTruncated, kMalformed, kLimit, kUnknownVersion.
+// T is one of the records above. Errors: kTruncated, kMalformed, kLimit, kUnknownVersion; of a hole also kChecksum.
 template <class T>
 Result<T> read_record(ByteView bytes);
 

@@ -57,9 +57,11 @@ class Acknowledger {
     Sequence sent = before.mark.seq;
     for (const Planned& item : plan_.items())
       if (item.stream() == answer.stream) sent = std::max(sent, item.key.last);
-    const Sequence upto = std::min(sent, answer.mark.seq);
-    const std::optional<RollingHash> own = planned_hash(plan_, remembered_, answer.stream, upto);
+    const Sequence upto = std::min({sent, answer.mark.seq, before_lost(answer)});
+    std::optional<RollingHash> own = planned_hash(plan_, remembered_, answer.stream, upto);
     if (!own) return;
+    // Of what was given up here the server may have the content: then its hash is the one that counts.
+    if (upto == answer.mark.seq && ends_with_hole(answer.stream, upto)) own = answer.mark.hash;
     if (upto == answer.mark.seq && *own != answer.mark.hash) {
       out_.unknown.push_back(answer.stream);  // the server contradicts itself: it accepted what does not chain
       return;
@@ -68,7 +70,22 @@ class Acknowledger {
                                                      [](const Verdict& v) { return v.kind == VerdictKind::kRejected; }))
       return;
     retire(answer, before, {upto, *own});
-    if (upto < sent) out_.more = true;
+  }
+
+  [[nodiscard]] bool ends_with_hole(StreamId stream, Sequence upto) const {
+    return std::any_of(plan_.items().begin(), plan_.items().end(), [&](const Planned& item) {
+      return item.stream() == stream && item.hole && item.key.last == upto;
+    });
+  }
+
+  // What counts as lost there and was sent from here has not been looked at yet: the server takes such numbers when they
+  // turn up. They are not passed before it has.
+  [[nodiscard]] Sequence before_lost(const StreamAnswer& answer) const {
+    for (const Verdict& verdict : answer.verdicts) {
+      if (verdict.kind != VerdictKind::kVoid || verdict.code != static_cast<std::uint16_t>(VoidReason::kLost)) continue;
+      if (holds(plan_, answer.stream, verdict.seq)) return {verdict.seq.value - 1};
+    }
+    return answer.mark.seq;
   }
 
   // Named without items after a rewind: the server's mark is believed where our first held segment continues it, or
@@ -119,7 +136,9 @@ class Acknowledger {
     out_.progress |= from <= to.seq;
     out_.marks[answer.stream] = mark;
     if (from > to.seq) return;
-    if (mark.rewind != queue::Rewind::kNone)
+    const bool unheld = std::any_of(deferred.begin(), deferred.end(),
+                                    [&](std::uint64_t seq) { return !holds(plan_, answer.stream, {seq}); });
+    if (mark.rewind != queue::Rewind::kNone || unheld)
       out_.revisited[answer.stream] = {answer.stream, from, to.seq, false, passed};
     // A deferred event is not final yet: whoever waits for it is told by its late verdict.
     out_.settled.push_back({answer.stream, from, to.seq, false, std::move(passed)});
@@ -184,6 +203,12 @@ Acknowledged acknowledge(const PushPlan& plan, const Remembered& remembered, con
     out.transaction.erase(queue::entities_key(*segment));
   }
   return out;
+}
+
+bool holds(const PushPlan& plan, StreamId stream, Sequence seq) {
+  return std::any_of(plan.items().begin(), plan.items().end(), [&](const Planned& item) {
+    return item.stream() == stream && !item.hole && item.key.first <= seq && seq <= item.key.last;
+  });
 }
 
 std::optional<RollingHash> planned_hash(const PushPlan& plan, const Remembered& remembered, StreamId stream,

@@ -27,24 +27,29 @@ struct SettledRun {
 struct Acknowledged {
   queue::Transaction transaction;
   std::vector<SettledRun> settled;
-  std::map<StreamId, SettledRun> revisited;     // passed once more after a rewind: deferred records are judged anew
+  // Passed once more after a rewind, or without their content: the records of deferred events have to be looked at.
+  std::map<StreamId, SettledRun> revisited;
   std::map<StreamId, queue::StreamMark> marks;  // changed ones; guarded and put by the caller
   std::map<StreamId, Watermark> rewound;        // the server has only this much
   std::map<StreamId, Sequence> forked;          // last agreed number
   std::vector<StreamId> unknown;                // parked: nothing is retired
   bool progress{};                              // at least one watermark moved
-  bool more{};  // an answer stopped short (verdict paging, credit): ask again at once
+  bool more{};  // a stream was compared: plan again at once
 };
 
 // `wall` is the client's clock, for dead letters only.
 [[nodiscard]] Acknowledged acknowledge(const PushPlan& plan, const Remembered& remembered, const SyncReply& reply,
                                        Millis wall);
 
+// Whether the request carries the content of this number.
+[[nodiscard]] bool holds(const PushPlan& plan, StreamId stream, Sequence seq);
+
 // The stream's hash after number `at` according to the planned items of the request, if they reach it.
 [[nodiscard]] std::optional<RollingHash> planned_hash(const PushPlan& plan, const Remembered& remembered,
                                                       StreamId stream, Sequence at);
 
-// A segment kept because some of its events are deferred: their open numbers, then the segment.
+// A segment kept because some of its events are deferred: their open numbers, then the segment. It is empty where only the
+// server has the content: the verdict is counted all the same.
 struct DeferredRecord {
   std::vector<std::uint64_t> open;
   ByteView segment;

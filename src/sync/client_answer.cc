@@ -8,7 +8,11 @@
 
 namespace oas::sync {
 void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
-  answer_ = acknowledge(*plan_, remembered_, reply, now.wall);
+  // Another incarnation only introduces itself: it has taken nothing, and every stream is compared before it is believed.
+  const Incarnation& known = remembered_.server.value.incarnation;
+  const bool stranger = known != Incarnation{} && reply.incarnation != known && !OAS_MUTANT(kIncarnationIgnored);
+  answer_ = stranger ? Acknowledged{} : acknowledge(*plan_, remembered_, reply, now.wall);
+  if (stranger) verifying_ = false;  // whatever was compared with the one before is compared again
   // Every stream is passed once more: verdicts given since the backup may be others now, and what was deferred may be final
   // without ever having been in this server's late log.
   if (verifying_)
@@ -19,7 +23,7 @@ void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
   credit_ = std::max(reply.credit, 1U);
   late_.clear();
   for (const LateVerdict& verdict : reply.late)
-    if (verdict.number > remembered_.server.value.late_seen) late_.push_back(verdict);
+    if (!stranger && verdict.number > remembered_.server.value.late_seen) late_.push_back(verdict);
   for (const StreamId stream : answer_.unknown) {
     skipped_.insert(stream);
     wishes_.notes.push_back({ErrorCode::kUndecodable, stream.epoch.value});
@@ -80,7 +84,10 @@ void ClientSession::on_late(Clocks now, const std::vector<queue::Put>& records) 
   }
   // Verdicts without a record were told before: another context stored them.
   std::erase_if(late_, [stream](const LateVerdict& late) { return late.event.stream == stream; });
-  answer_.revisited.erase(stream);
+  if (const auto again = answer_.revisited.find(stream); again != answer_.revisited.end()) {
+    keep_unheld(again->second);
+    answer_.revisited.erase(again);
+  }
   continue_answer(now);
 }
 
@@ -103,8 +110,21 @@ void ClientSession::end_deferred(Clocks now, const DeferredRecord& record, Verdi
   answer_.progress = true;
 }
 
-// After a rewind the stream is passed again. What was deferred may be final by now, or kept anew by this answer.
-void ClientSession::revisit(Clocks now, DeferredRecord& record, const SettledRun& run) {
+// What is deferred at the server and held nowhere here any more: its record holds nothing but the number.
+void ClientSession::keep_unheld(const SettledRun& run) {
+  DeferredRecord record;
+  for (const Verdict& verdict : run.exceptions)
+    if (verdict.kind == VerdictKind::kDeferred && !holds(*plan_, run.stream, verdict.seq))
+      record.open.push_back(verdict.seq.value);
+  if (record.open.empty()) return;
+  const Sequence first{record.open.front()};
+  answer_.transaction.put(queue::deferred_key({.hlc = {}, .stream = run.stream, .first = first, .last = first}),
+                          write_deferred(record));
+}
+
+// After a rewind the stream is passed again. What was deferred may be final by now, or kept anew by this answer. Takes what
+// has its record out of `run`.
+void ClientSession::revisit(Clocks now, DeferredRecord& record, SettledRun& run) {
   std::vector<std::uint64_t> open;
   for (const std::uint64_t seq : record.open) {
     const auto at = std::find_if(run.exceptions.begin(), run.exceptions.end(),
@@ -112,11 +132,9 @@ void ClientSession::revisit(Clocks now, DeferredRecord& record, const SettledRun
     const Verdict verdict = at == run.exceptions.end() ? Verdict{{seq}, VerdictKind::kApplied, 0} : *at;
     const bool passed = run.from.value <= seq && seq <= run.upto.value;
     const bool deferred = verdict.kind == VerdictKind::kDeferred;
-    const bool kept_anew = std::any_of(plan_->items().begin(), plan_->items().end(), [&](const Planned& item) {
-      return item.stream() == gather_stream_ && item.key.first.value <= seq && seq <= item.key.last.value;
-    });
-    if (!passed || (deferred && !kept_anew)) {
+    if (!passed || (deferred && !holds(*plan_, gather_stream_, {seq}))) {
       open.push_back(seq);
+      if (at != run.exceptions.end()) run.exceptions.erase(at);
     } else if (!deferred) {
       end_deferred(now, record, verdict, false);
     }

@@ -13,16 +13,16 @@ void ClientSession::gather(SessionState state, Bytes cursor, const Bytes& end) {
   read(state, {{std::move(cursor), end}, 64});
 }
 
-// Settling segments above the server's mark become pending once more. The stream's stored mark starts over at nothing,
-// so that the server repeats every verdict it still has; what nobody holds any more is given up as lost.
+// Everything kept of the stream becomes pending once more, also what lies below the server's mark: a copy of this device
+// may have given it up as lost, or the server may be restored again before this is sent. The stream's stored mark starts
+// over at nothing, so that the server repeats every verdict it still has; what nobody holds any more is given up as lost.
 void ClientSession::on_rewind(Clocks now, std::vector<queue::Put>& records) {
   const bool last_page = records.size() < 64;
   Bytes cursor = records.empty() ? Bytes{} : queue::after_key(records.back().key);
   for (queue::Put& record : records) {
     const Result<queue::SegmentKey> key = queue::read_segment_key(record.key);
     if (!key) continue;
-    const auto rewound = answer_.rewound.find(key->stream);
-    if (rewound == answer_.rewound.end() || key->last <= rewound->second.seq) continue;
+    if (!answer_.rewound.contains(key->stream)) continue;
     const Result<wire::SegmentView> segment = wire::open_segment(record.value);
     if (!segment && !queue::is_hole(record.value)) continue;
     if (segment && !segment->head.entities.empty() && key->stream.lane <= Lane::kNormal) {

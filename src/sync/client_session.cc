@@ -44,8 +44,9 @@ void ClientSession::want(Clocks now, bool now_or_never) {
   wanted_ = true;
   insisted_ |= now_or_never;
   if (!resting() || closing_) return;
-  const bool waiting =
-      state_ == SessionState::kWait || state_ == SessionState::kOffline || state_ == SessionState::kPark;
+  // A rest until the next question for late verdicts keeps no new event waiting.
+  const bool waiting = (state_ == SessionState::kWait && reason_ != ErrorCode::kDeferred) ||
+                       state_ == SessionState::kOffline || state_ == SessionState::kPark;
   if (waiting && !now_or_never) return;
   if (state_ == SessionState::kFollow && !now_or_never && now.mono < wake_at_) return;
   start(now);
@@ -175,9 +176,12 @@ void ClientSession::write_done(Clocks now) {
 // Another context changed a record first: nothing was written, and nothing remembered can be trusted.
 void ClientSession::write_conflict(Clocks now) {
   if (!awaits(state_, Await::kWrite)) return;
+  const bool told_to_wait = state_ == SessionState::kStoreRetry;
   forget();
   if (closing_) {
     rest(SessionState::kIdle, {}, {});
+  } else if (told_to_wait) {
+    rest(SessionState::kWait, reason_, wake_at_);
   } else {
     start(now);
   }
@@ -185,9 +189,11 @@ void ClientSession::write_conflict(Clocks now) {
 
 void ClientSession::write_aborted(Clocks now, ErrorCode code) {
   if (!awaits(state_, Await::kWrite)) return;
+  // A time to wait holds here, also when it could not be written down for the others.
+  const Millis asked = state_ == SessionState::kStoreRetry ? wake_at_ : Millis{};
   forget();
   const Millis delay = queue::backoff_delay(kTransient, std::min(storage_failures_++, 8U), *prng_);
-  rest(SessionState::kWait, code, {now.mono.value + 200 + delay.value});
+  rest(SessionState::kWait, code, std::max(asked, Millis{now.mono.value + 200 + delay.value}));
 }
 
 }  // namespace oas::sync

@@ -142,7 +142,8 @@ class ClientSession {
   void continue_answer(Clocks now);
   void on_late(Clocks now, const std::vector<queue::Put>& records);
   void end_deferred(Clocks now, const DeferredRecord& record, Verdict verdict, bool counted);
-  void revisit(Clocks now, DeferredRecord& record, const SettledRun& run);
+  void revisit(Clocks now, DeferredRecord& record, SettledRun& run);
+  void keep_unheld(const SettledRun& run);
   void store(Clocks now);
   void stored(Clocks now);
   // recovery (client_recovery.cc)

@@ -38,6 +38,22 @@ bool ordered(Lane lane) { return static_cast<std::uint32_t>(lane) < kOrderedLane
 // Believed only for a checksum failure: anything else may be a newer format or a codec this build lacks.
 bool is_damage(const Error& error) { return error.code == ErrorCode::kChecksum || error.code == ErrorCode::kTruncated; }
 
+// The hole or the head of the segment that the record holds.
+Result<void> read_into(Planned& planned, ByteView record) {
+  const queue::SegmentKey& key = planned.key;
+  if (queue::is_hole(record)) {
+    OAS_TRY(const queue::HoleRecord hole, queue::read_record<queue::HoleRecord>(record));
+    planned.hole =
+        VoidRange{key.stream, key.first, key.last, static_cast<VoidReason>(hole.reason), hole.before, hole.after};
+    return {};
+  }
+  OAS_TRY(wire::SegmentView segment, wire::open_segment(record));
+  if (segment.head.stream != key.stream || segment.head.first != key.first || segment.head.last() != key.last)
+    return fail(ErrorCode::kChecksum);
+  planned.head = std::move(segment.head);
+  return {};
+}
+
 }  // namespace
 
 PushPlan::PushPlan(const Remembered& remembered, Budget budget, const std::set<StreamId>& skipped,
@@ -191,37 +207,30 @@ void PushPlan::take(queue::Put record) {
   }
 
   Planned planned{.key = *key, .record = {}, .head = {}, .hole = {}};
-  if (queue::is_hole(record.value)) {
-    const Result<queue::HoleRecord> hole = queue::read_record<queue::HoleRecord>(record.value);
-    if (!hole) {
+  if (const Result<void> read = read_into(planned, record.value); !read) {
+    if (is_damage(read.error()) && !OAS_MUTANT(kLostBlocksStream)) {
+      take_damaged(*key, record.key, at);
+    } else {
       blocked_.insert(stream);
-      return;
+      blocked_any_ = true;
     }
-    planned.hole =
-        VoidRange{stream, key->first, key->last, static_cast<VoidReason>(hole->reason), hole->before, hole->after};
-  } else {
-    Result<wire::SegmentView> segment = wire::open_segment(record.value);
-    if (segment &&
-        (segment->head.stream != stream || segment->head.first != key->first || segment->head.last() != key->last))
-      segment = fail(ErrorCode::kChecksum);
-    if (!segment) {
-      if (is_damage(segment.error()) && !OAS_MUTANT(kLostBlocksStream)) {
-        take_damaged(*key, record.key, at);
-      } else {
-        blocked_.insert(stream);
-        blocked_any_ = true;
-      }
-      return;
-    }
-    planned.head = std::move(segment->head);
-    suspects_->erase(record.key);
+    return;
   }
   const RollingHash before = planned.hole ? planned.hole->hash_before : planned.head.hash_before;
 
-  if (key->first > at.next) {
+  if (key->first <= at.next) {
+    suspects_->erase(record.key);
+  } else {
     if (rewind != queue::Rewind::kCompared) {
       blocked_.insert(stream);
       blocked_any_ = true;  // an earlier record is missing, or its journal is not taken over yet
+      return;
+    }
+    // What lies before was stored before, but a page read earlier need not show it: another context's clock may be behind.
+    // Only a second reading, begun after this record was seen, proves that nobody holds it.
+    if (!snapshot_ && suspects_->insert(record.key).second) {
+      suspicious_ = true;
+      blocked_.insert(stream);
       return;
     }
     const queue::SegmentKey hole_key{key->hlc, stream, at.next, {key->first.value - 1}};
@@ -283,10 +292,14 @@ void PushPlan::begin_deps() {
   const bool all_read = std::all_of(lanes_.begin(), lanes_.end(), [](const LaneScan& scan) { return scan.done; });
   for (const auto& [stream, mark] : remembered_->marks) {
     // Nothing of it is held: whatever the server has of it is believed.
-    const bool asks = all_read && mark.value.rewind == queue::Rewind::kCompare && mark.value.mark.seq.value == 0;
+    const queue::EpochTotals* totals = remembered_->totals_of(stream.epoch);
+    const Sequence passed = mark.value.mark.seq;
+    const bool lacks = totals != nullptr && totals->last[static_cast<std::size_t>(stream.lane)] > passed.value;
+    const bool asks = all_read && mark.value.rewind == queue::Rewind::kCompare && (passed.value == 0 || lacks);
     if (asks && !chains_.contains(stream) && !skipped_->contains(stream) && compare_.size() < kPushStreamsMax / 2)
       compare_.emplace(stream, Sequence{UINT64_MAX});
   }
+  if (all_read) give_up_unheld();
   // While it is unknown how far the server is in some stream, nothing that may depend on it is sent.
   if (!compare_.empty()) items_.clear();
   bool entities = false;
@@ -296,6 +309,21 @@ void PushPlan::begin_deps() {
   deps_lane_ = 0;
   deps_cursor_.clear();
   phase_ = Phase::kDeps;
+}
+
+// After a rewind: numbers behind everything that is held and that the server has are nobody's any more.
+void PushPlan::give_up_unheld() {
+  for (const auto& [stream, mark] : remembered_->marks) {
+    const queue::EpochTotals* totals = remembered_->totals_of(stream.epoch);
+    const auto lane = static_cast<std::size_t>(stream.lane);
+    if (mark.value.rewind != queue::Rewind::kCompared || totals == nullptr || stuffed()) continue;
+    Chain& at = chain(stream);
+    const Sequence last{totals->last[lane]};
+    if (at.next > last || blocked_.contains(stream) || skipped_->contains(stream)) continue;
+    const VoidRange hole{stream, at.next, last, VoidReason::kLost, at.hash, totals->hash[lane]};
+    items_.push_back({.key = {totals->hlc, stream, at.next, last}, .record = {}, .head = {}, .hole = hole});
+    at = {{last.value + 1}, hole.hash_after};
+  }
 }
 
 void PushPlan::feed_deps(const std::vector<queue::Put>& records) {

@@ -57,7 +57,8 @@ class PushPlan {
     std::uint64_t bytes{kPushBytesMax - 64'000};
   };
 
-  // `skipped` streams are parked; `suspects` are keys whose record failed its checksum before. Both outlive the plan.
+  // `skipped` streams are parked; `suspects` are keys whose record failed its checksum before, or came behind a gap. Both
+  // outlive the plan.
   PushPlan(const Remembered& remembered, Budget budget, const std::set<StreamId>& skipped, std::set<Bytes>& suspects);
   // The totals were read again for this plan: what they do not explain will not be explained by a third reading.
   void believe_totals() { totals_believed_ = true; }
@@ -70,7 +71,8 @@ class PushPlan {
   [[nodiscard]] const std::vector<Planned>& items() const { return items_; }  // in the order to apply
   [[nodiscard]] const std::vector<Bytes>& stale() const { return stale_; }  // records at or below a watermark
   [[nodiscard]] const std::vector<Damage>& damages() const { return damages_; }
-  [[nodiscard]] bool suspicious() const { return suspicious_; }  // a checksum failed for the first time: plan again
+  // A checksum failed, or a gap was met, for the first time: plan again.
+  [[nodiscard]] bool suspicious() const { return suspicious_; }
   // What is remembered of an epoch is older than its records: read the meta store again before planning.
   [[nodiscard]] bool outdated() const { return outdated_; }
   // Streams to name without items, because the server was rewound: with the first number held here.
@@ -104,6 +106,7 @@ class PushPlan {
   [[nodiscard]] bool stuffed(std::uint32_t share = 1) const;
   [[nodiscard]] bool lane_wants_more(std::uint32_t lane) const;
   void begin_deps();
+  void give_up_unheld();
   void feed_deps(const std::vector<queue::Put>& records);
   void finish_deps();
   [[nodiscard]] bool promote_missing();

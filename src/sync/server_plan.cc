@@ -161,11 +161,13 @@ void ServerSession::Impl::plan_known(Progress& at, const OpenItem& item, std::ui
 }
 
 void ServerSession::Impl::plan_hole(Progress& at, const OpenItem& item) {
-  if (item.first.value == at.mark.seq.value + 1 && item.before != at.mark.hash) {
+  // Whoever has lost several records in a row can no longer say what the hash was between them. Nothing is at stake: should
+  // the numbers turn up elsewhere, they are taken.
+  const bool knows = item.hole->reason != VoidReason::kLost;
+  if (knows && item.first.value == at.mark.seq.value + 1 && item.before != at.mark.hash) {
     at.stopped = true;
     if (at.mark != at.row.mark) return;
     at.status = StreamStatus::kUnknown;
-    at.stopped = true;
     return;
   }
   VoidRange range = *item.hole;

@@ -1,5 +1,7 @@
 // The quiet after a storm, and what must be true then.
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 #include "queue/keys.h"
 #include "queue/records.h"
@@ -22,6 +24,13 @@ bool any_record(const Disk& disk, std::initializer_list<char> kinds) {
     if (at != disk.records.end() && at->first.size() > 1 && at->first[0] == 's' && at->first[1] == from[1]) return true;
   }
   return false;
+}
+
+std::string name_of(StreamId stream) {
+  std::array<char, 32> text{};
+  const int size = std::snprintf(text.data(), text.size(), "%llx.%d",
+                                 static_cast<unsigned long long>(stream.epoch.value), static_cast<int>(stream.lane));
+  return {text.data(), static_cast<std::size_t>(size)};
 }
 
 }  // namespace
@@ -138,12 +147,13 @@ void World::check_device(const Device& device) {
       const auto mark = record == device.disk.records.end() ? Result<queue::StreamMark>{}
                                                             : queue::read_record<queue::StreamMark>(record->second);
       if (!mark) return ledger_.fail("a watermark cannot be read");
+      const std::string whose = name_of(stream) + (device.twin ? " of a copied device" : "");
       if (mark->mark.seq.value < totals->last[lane])
-        return ledger_.fail("I10: a stream of " + std::string(device.twin ? "a copied device" : "a device") +
-                            " has given " + std::to_string(totals->last[lane]) + " numbers and passed " +
-                            std::to_string(mark->mark.seq.value));
-      if (mark->deferred != 0) return ledger_.fail("I10: events count as deferred for ever");
-      if (mark->rejected + mark->voided > mark->mark.seq.value) return ledger_.fail("I10: more exceptions than events");
+        return ledger_.fail("I10: " + whose + " has given " + std::to_string(totals->last[lane]) +
+                            " numbers and passed " + std::to_string(mark->mark.seq.value));
+      if (mark->deferred != 0) return ledger_.fail("I10: events of " + whose + " count as deferred for ever");
+      if (mark->rejected + mark->voided > mark->mark.seq.value)
+        return ledger_.fail("I10: more exceptions than events in " + whose);
       rejected += mark->rejected;
       for (Sequence seq{1}; seq <= mark->mark.seq; ++seq.value)
         known_rejected += server_.standing(device.id, {stream, seq}) == Server::Standing::kRejected;

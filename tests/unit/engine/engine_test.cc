@@ -130,6 +130,20 @@ BOOST_AUTO_TEST_CASE(a_rejection_becomes_a_dead_letter_and_can_be_retried) {
   BOOST_TEST((device.store.lower_bound(Bytes{'x'}) == device.store.end()));
 }
 
+// Late verdicts are asked for ever more seldom; what is new goes out at once.
+BOOST_AUTO_TEST_CASE(a_new_event_does_not_wait_for_the_verdict_of_a_deferred_one) {
+  Server server;
+  server.handler = [](const sync::PlannedEvent& event) {
+    return sync::Outcome{as_text(event.event.json) == "1" ? sync::VerdictKind::kDeferred : sync::VerdictKind::kApplied};
+  };
+  Device device(server, 11);
+  device.enqueue(Lane::kNormal, "e", "1");
+  device.run(600'000);
+  device.enqueue(Lane::kNormal, "e", "2");
+  BOOST_TEST(server.effects.size() == 1U);
+  BOOST_TEST(device.status.deferred == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(bad_calls_are_refused_with_nothing_stored) {
   Server server;
   Device device(server, 11);

@@ -43,9 +43,11 @@ class Server {
   std::uint32_t refused = 0;  // requests that could not be opened
   std::vector<std::uint32_t> request_lanes;  // bit mask of lanes with items, per request
   Incarnation incarnation{{1}, 1};
+  std::function<void(std::uint32_t)> before;  // called with the number of each request, before it is served
 
   Bytes serve(ByteView request, Millis now) {
     ++requests;
+    if (before) before(requests);
     Result<sync::ServerSession> session = sync::ServerSession::open(request);
     if (!session) {
       ++refused;
@@ -63,6 +65,8 @@ class Server {
       row.voids = stream.voids;
       rows.streams.push_back(std::move(row));
     }
+    for (const sync::LateVerdict& one : late_)
+      if (one.number > session->late_seen()) rows.late.push_back(one);
     session->plan(std::move(rows));
     std::uint32_t lanes = 0;
     for (std::uint32_t i = 0; i < session->planned().size(); ++i) {
@@ -82,8 +86,21 @@ class Server {
     const sync::Writes writes = session->writes();
     for (const sync::StreamWrite& write : writes.streams) streams_[write.stream].mark = write.after;
     for (const sync::VoidWrite& write : writes.voids)
-      streams_[write.range.stream].voids.push_back({write.range.from, write.range.to, write.range.reason, false});
+      for (Sequence seq = write.range.from; seq <= write.range.to; ++seq.value)
+        streams_[write.range.stream].voids.push_back({seq, seq, write.range.reason, false});
+    for (const EventId& event : writes.recovered)
+      for (sync::VoidRow& row : streams_[event.stream].voids)
+        if (row.from == event.seq) row.recovered = true;
     return session->reply({.incarnation = incarnation, .server_time = now, .horizon = horizon, .credit = 10'000});
+  }
+  // The final word on every deferred event.
+  void release() {
+    for (auto& [id, stream] : streams_)
+      std::erase_if(stream.verdicts, [&](const auto& entry) {
+        if (entry.second.kind != sync::VerdictKind::kDeferred) return false;
+        late_.push_back({late_.size() + 1, {id, {entry.first}}, sync::VerdictKind::kApplied, 0});
+        return true;
+      });
   }
   Millis horizon;
 
@@ -95,6 +112,7 @@ class Server {
     std::vector<sync::VoidRow> voids;
   };
   std::map<StreamId, Stream> streams_;
+  std::vector<sync::LateVerdict> late_;
 };
 
 class Device {
