@@ -58,8 +58,11 @@ void World::act(std::size_t index) {
 }
 
 World::Call World::make_call(Context& context, Device& device) {
-  Call call{
-      .number = 0, .lane = static_cast<Lane>(prng_.below(4)), .strict = prng_.chance(2, 3), .fixed = false, .text = {}};
+  Call call{.number = 0,
+            .lane = static_cast<Lane>(prng_.below(kLaneCount)),
+            .strict = prng_.chance(2, 3),
+            .fixed = false,
+            .text = {}};
   if (prng_.chance(1, 30)) {
     call.text = text_of(call, "", "\"click\"");
     return call;

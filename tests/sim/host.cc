@@ -110,7 +110,7 @@ void World::start(Context& context, const std::array<std::uint64_t, kLaneCount>&
   context.log.clear();
   context.nudged = false;
   context.asked_to_wait_until = 0;
-  if (next[0] == 1 && next[1] == 1 && next[2] == 1 && next[3] == 1) context.stored = {};
+  if (std::all_of(next.begin(), next.end(), [](std::uint64_t free) { return free == 1; })) context.stored = {};
   const Device& device = *devices_[context.device];
   engine::Start start{.device = device.id, .epoch = context.epoch, .next = next, .seed = {}};
   const std::uint64_t word = prng_.next();

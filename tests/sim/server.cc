@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/sim_points.h"
+#include "wire/segment.h"
 
 namespace oas::sim {
 namespace {
@@ -68,7 +69,8 @@ Server::Answer Server::serve(ByteView request, Millis time) {
   Device& device = now_.devices[session->device()];
   sync::Rows rows = rows_of(*session, device);
   for (std::uint32_t round = 0;; ++round) {
-    session->plan(rows);
+    session->plan(rows, true);
+    if (!session->probe() && is_asked(*session)) session->plan(rows);
     if (!session->probe() || round == kPushStreamsMax) break;
     for (sync::StreamRow& row : rows.streams)
       if (row.stream == session->probe()->stream) add_hashes(row, device.streams[row.stream]);
@@ -88,7 +90,54 @@ Server::Answer Server::serve(ByteView request, Millis time) {
   return {200, 0, std::move(reply)};
 }
 
+// As a server reads them back: from the bytes it has kept.
+std::vector<Server::Packed> Server::events_of(const sync::PlannedBlock& block) {
+  std::vector<Packed> events;
+  for (const sync::PlannedBlock::Segment& kept : block.segments) {
+    const Result<wire::SegmentView> segment = wire::open_segment(kept.bytes);
+    Bytes rows;
+    if (!segment || !wire::decode_rows(*segment, rows)) {
+      ledger_->fail("a block does not open");
+      return events;
+    }
+    for (wire::RowCursor cursor(segment->head, rows); !cursor.done();) {
+      const Result<wire::RowCursor::Row> row = cursor.next();
+      if (!row || events.size() >= block.hashes.size() || row->hash != block.hashes[events.size()]) {
+        ledger_->fail("a block holds another history than was planned");
+        return events;
+      }
+      events.push_back({row->hash, std::string(as_text(row->event.json))});
+    }
+  }
+  return events;
+}
+
+// Whether a handler has a word to say about one of them: then the push is planned without blocks.
+bool Server::is_asked(const sync::ServerSession& session) {
+  for (const sync::PlannedBlock& block : session.blocks())
+    for (const Packed& event : events_of(block)) {
+      const Label label = read_label(event.json);
+      if (label.number != 0 && is_poison(label.number) && !label.fixed) return true;
+    }
+  return false;
+}
+
+void Server::take_blocks(const sync::ServerSession& session, Device& device) {
+  for (const sync::PlannedBlock& block : session.blocks()) {
+    Sequence seq = block.segments.front().first;
+    for (const Packed& event : events_of(block)) {
+      ledger_->apply(now_.effects, event.json, "", false);
+      Stream& stream = device.streams[block.stream];
+      if (stream.hashes.size() < seq.value) stream.hashes.resize(static_cast<std::size_t>(seq.value));
+      stream.hashes[static_cast<std::size_t>(seq.value - 1)] = event.hash;
+      stream.verdicts.erase(seq.value);
+      ++seq.value;
+    }
+  }
+}
+
 void Server::run(sync::ServerSession& session, Device& device, Millis time) {
+  take_blocks(session, device);
   for (std::uint32_t i = 0; i < session.planned().size(); ++i) {
     const sync::PlannedEvent& event = session.planned()[i];
     Kept kept{.row = {event.id, event.entity, event.after},

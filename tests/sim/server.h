@@ -67,6 +67,14 @@ class Server {
 
   static void tell_troubled(ByteView request, ByteView reply);
   static void mark_recovered(std::vector<sync::VoidRow>& voids, Sequence seq);
+  // An event of a block.
+  struct Packed {
+    RollingHash hash;
+    std::string json;
+  };
+  std::vector<Packed> events_of(const sync::PlannedBlock& block);
+  bool is_asked(const sync::ServerSession& session);
+  void take_blocks(const sync::ServerSession& session, Device& device);
   void run(sync::ServerSession& session, Device& device, Millis time);
   sync::Outcome run_event(Device& device, const Kept& event);
   sync::Rows rows_of(const sync::ServerSession& session, const Device& device) const;
