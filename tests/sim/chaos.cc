@@ -59,7 +59,7 @@ void World::act(std::size_t index) {
 
 World::Call World::make_call(Context& context, Device& device) {
   Call call{.number = 0,
-            .lane = static_cast<Lane>(prng_.below(kLaneCount)),
+            .lane = static_cast<Lane>(prng_.below(lanes_)),
             .strict = prng_.chance(2, 3),
             .fixed = false,
             .text = {}};

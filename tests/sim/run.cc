@@ -15,10 +15,11 @@ namespace {
 constexpr std::string_view kUsage =
     "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--machines] [--without "
     "FAULTS] "
-    "[--mutant NAME] [--mutants] [--json]\n"
+    "[--lanes N] [--mutant NAME] [--mutants] [--json]\n"
     "  --seeds N      worlds to run (default 500), numbered from --from (default 1)\n"
     "  --seed SEED    one world, twice: prints its digest and what it found\n"
     "  --without A,B  the same world, but these faults never strike; to find out which of them matter\n"
+    "  --lanes N      events only in the first N lanes, as in worlds that were told of before there were more\n"
     "  --machines     running machines are copied too\n"
     "  --trace        tell what happens in the one world of --seed\n"
     "  --mutant NAME  with the protocol mistake of that name switched on\n"
@@ -51,6 +52,7 @@ struct Options {
   std::optional<std::uint64_t> seed;
   std::optional<MutantRow> mutant;
   FaultSet without = unless_asked();
+  std::uint32_t lanes = kLaneCount;
   bool mutants = false;
   bool trace = false;
   bool json = false;
@@ -88,6 +90,8 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
         options.from = *count;
       } else if (name == "--seed" && count) {
         options.seed = count;
+      } else if (name == "--lanes" && count && *count > 0 && *count <= kLaneCount) {
+        options.lanes = static_cast<std::uint32_t>(*count);
       } else if (name == "--without") {
         for (std::size_t fault = 0; fault < kFaultCount; ++fault)
           if (value.find(kFaultNames[fault]) != std::string_view::npos) options.without[fault] = true;
@@ -103,9 +107,9 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
   return options;
 }
 
-Report run_seed(std::uint64_t seed, Mode mode, Mutant mutant, FaultCounts& counts, const FaultSet& without) {
+Report run_seed(std::uint64_t seed, Mode mode, Mutant mutant, FaultCounts& counts, const Options& options) {
   active_mutant = mutant;
-  World world(seed, mode, counts, without);
+  World world(seed, mode, counts, options.without, options.lanes);
   Report report = world.run();
   active_mutant = Mutant::kNone;
   return report;
@@ -115,9 +119,9 @@ int replay(const Options& options) {
   FaultCounts counts{};
   const Mutant mutant = options.mutant ? options.mutant->id : Mutant::kNone;
   tracing = options.trace;
-  const Report first = run_seed(*options.seed, options.mode, mutant, counts, options.without);
+  const Report first = run_seed(*options.seed, options.mode, mutant, counts, options);
   tracing = false;
-  const Report second = run_seed(*options.seed, options.mode, mutant, counts, options.without);
+  const Report second = run_seed(*options.seed, options.mode, mutant, counts, options);
   std::printf("seed=%llu events=%llu digest=%016llx drained in %lld ms\n",
               static_cast<unsigned long long>(*options.seed), static_cast<unsigned long long>(first.events),
               static_cast<unsigned long long>(first.digest), static_cast<long long>(first.slowest_drain_ms));
@@ -140,7 +144,7 @@ int run_mutants(const Options& options) {
     std::string by;
     for (std::uint64_t i = 1; i <= seeds && killed == 0; ++i) {
       for (const Mode mode : {Mode::kSafety, Mode::kLiveness}) {
-        const Report report = run_seed(options.from - 1 + i, mode, row.id, counts, options.without);
+        const Report report = run_seed(options.from - 1 + i, mode, row.id, counts, options);
         if (report.violation.empty()) continue;
         killed = i;
         by = report.violation;
@@ -174,7 +178,7 @@ int run_seeds(const Options& options) {
   const auto start = std::chrono::steady_clock::now();
   for (std::uint64_t i = 0; i < seeds; ++i) {
     const std::uint64_t seed = options.from + i;
-    const Report report = run_seed(seed, options.mode, mutant, counts, options.without);
+    const Report report = run_seed(seed, options.mode, mutant, counts, options);
     events += report.events;
     slowest = std::max(slowest, report.slowest_drain_ms);
     digest = digest * 31 + report.digest;
@@ -185,7 +189,7 @@ int run_seeds(const Options& options) {
     if (i % 16 == 0) {
       // I9: the same seed, the same digest.
       FaultCounts again{};
-      unequal += run_seed(seed, options.mode, mutant, again, options.without).digest != report.digest;
+      unequal += run_seed(seed, options.mode, mutant, again, options).digest != report.digest;
     }
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -36,7 +36,8 @@ struct Report {
 
 class World {
  public:
-  World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without);
+  // Events are made in the first `lanes` lanes.
+  World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes);
   Report run();
 
  private:
@@ -151,6 +152,7 @@ class World {
   void check_device(const Device& device);
 
   Prng prng_;
+  std::uint32_t lanes_;
   Mode mode_;
   Faults faults_;
   Ledger ledger_;
