@@ -42,7 +42,17 @@ export interface LoopListener {
 interface InHand {
   readonly persist: PersistOutput;
   /** Resolves with what the engine is told; never rejects. */
-  readonly outcome: Promise<Extract<Input, { readonly kind: "persisted" | "persistFailed" }>>;
+  readonly outcome: Promise<Outcome>;
+  /** An attempt at this transaction ended without an answer: one that is rolled back later says nothing of that one. */
+  doubtful: boolean;
+}
+type Outcome = Extract<Input, { readonly kind: "persisted" | "persistFailed" }>;
+
+/** Nobody knows whether it was written. A conflict settles it: the transaction's own guard would have met it. */
+function isOpen(hand: InHand, ended: Outcome): boolean {
+  if (ended.kind === "persisted" || ended.failure === FAILED_CONFLICT) return false;
+  hand.doubtful ||= ended.failure === FAILED_UNKNOWN;
+  return hand.doubtful;
 }
 
 const STRICT = 2;
@@ -244,25 +254,31 @@ export class EngineLoop {
     const batch = riders.length === 0 ? given.batch : { ...given.batch, puts: [...given.batch.puts, ...riders] };
     const persist = { ...given, batch };
     const { tx } = persist;
-    const outcome: InHand["outcome"] = this.#ports.store.commit(batch).then(
-      () => ({ kind: "persisted", tx }),
-      (error: unknown) => {
-        const { code } = asFailure(error, "storage_failed");
-        const kind = code === "storage_conflict" ? FAILED_CONFLICT : code === "storage_unknown" ? FAILED_UNKNOWN : 0;
-        return { kind: "persistFailed", tx, failure: kind, code: numberOf(code) };
-      },
-    );
-    const inHand: InHand = { persist, outcome };
+    const outcome = this.#commit(persist);
+    const doubtful = this.#inHand?.persist.tx === tx && this.#inHand.doubtful;
+    const inHand: InHand = { persist, outcome, doubtful };
     this.#inHand = inHand;
     const generation = this.#generation;
     void outcome.then((input) => {
       // An unknown outcome stays in hand: after a trap it must be found out before anything is replayed.
-      const unknown = input.kind === "persistFailed" && input.failure === FAILED_UNKNOWN;
-      if (this.#inHand === inHand && !unknown) this.#inHand = undefined;
+      const open = isOpen(inHand, input);
+      if (this.#inHand === inHand && !open) this.#inHand = undefined;
       if (generation !== this.#generation) return;
       this.#turn([input]);
       if (input.kind === "persisted" && this.#core) this.#trapsInRow = 0;
     });
+  }
+
+  /** Never rejects. */
+  #commit({ tx, batch }: PersistOutput): Promise<Outcome> {
+    return this.#ports.store.commit(batch).then(
+      () => ({ kind: "persisted", tx }),
+      (error: unknown) => {
+        const { code } = asFailure(error, "storage_failed");
+        const failure = code === "storage_conflict" ? FAILED_CONFLICT : code === "storage_unknown" ? FAILED_UNKNOWN : 0;
+        return { kind: "persistFailed", tx, failure, code: numberOf(code) };
+      },
+    );
   }
 
   #send({ request, pull, body, timeoutMs }: SendOutput): void {
@@ -391,15 +407,9 @@ export class EngineLoop {
     const inHand = this.#inHand;
     if (!inHand) return;
     let ended = await inHand.outcome;
-    while (ended.kind === "persistFailed" && ended.failure === FAILED_UNKNOWN && !this.#closed) {
+    while (isOpen(inHand, ended) && !this.#closed) {
       await this.#sleep(1_000);
-      ended = await this.#ports.store.commit(inHand.persist.batch).then(
-        () => ({ kind: "persisted", tx: inHand.persist.tx }) as const,
-        (error: unknown) => {
-          const unknown = asFailure(error, "storage_failed").code === "storage_unknown";
-          return { kind: "persistFailed", tx: 0, failure: unknown ? FAILED_UNKNOWN : 0, code: 0 } as const;
-        },
-      );
+      ended = await this.#commit(inHand.persist);
     }
     if (ended.kind !== "persisted") return;
     for (const run of inHand.persist.covers) this.#outstanding.accepted(run);

@@ -208,6 +208,29 @@ describe("a trap", () => {
     await loop.close();
   });
 
+  for (const full of ["before the trap", "after it"])
+    test(`a full disk says nothing of an attempt before it whose outcome is unknown, ${full}`, async () => {
+      const store = new TestStore();
+      const { loop } = await running(store);
+      let tries = 0;
+      store.before = () => {
+        if (++tries === 2) throw failure("storage_quota", "the disk is full");
+      };
+      store.behind = () => {
+        if (tries === 1) throw failure("storage_unknown", "the answer was lost");
+      };
+      const fate = callOf({ eventData: 1 });
+      loop.enqueue([fate.call]);
+      while (tries < (full === "after it" ? 1 : 2)) await new Promise((resolve) => setTimeout(resolve, 1));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await trap(loop);
+      await fate.done;
+      assert.equal(fate.answers, 1);
+      assert.equal(fate.position?.epoch, 77n, "what was stored is not given another number");
+      assert.equal((await pending(loop)).length, 1);
+      await loop.close();
+    });
+
   test("a call's own records are written with its event, and with no other", async () => {
     const store = new TestStore();
     const { loop } = await running(store);

@@ -292,15 +292,20 @@ void World::commit(std::size_t index, std::uint32_t instance, const engine::Pers
     device.relaxed_clicks = 0;
   }
   context.in_hand.reset();
+  // An attempt that was rolled back says nothing of an earlier one whose outcome is unknown.
+  const bool doubtful = context.in_doubt && context.in_doubt->tx == persist.tx;
+  const bool open = failure == engine::PersistFailed::Kind::kUnknown ||
+                    (doubtful && failure == engine::PersistFailed::Kind::kAborted);
   if (context.instance != instance) {
     // Its instance has trapped meanwhile. The host finds out how it ended, however often it has to ask.
-    if (failure == engine::PersistFailed::Kind::kUnknown) written = device.disk.commit(persist, strict);
+    context.in_doubt.reset();
+    if (open) written = device.disk.commit(persist, strict);
     end_transaction(index, persist, written);
     return;
   }
   --context.open_commits;
   context.in_doubt.reset();
-  if (failure == engine::PersistFailed::Kind::kUnknown) context.in_doubt = persist;
+  if (open) context.in_doubt = persist;
   if (failure) {
     failed.kind = *failure;
     feed(index, failed);
