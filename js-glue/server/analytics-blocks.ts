@@ -81,9 +81,10 @@ export async function historyOf(
   if (!reads.hasBlocks || (lane !== undefined && lane !== BLOCK_LANE)) return rows;
   const packed: InboxEvent[] = [];
   for await (const block of blocksAfter(reads.connection, tenant, device, filter)) {
-    const events = eventsOf(open, block);
-    packed.push(...events.filter((event) => event.arrival > after && (type === undefined || event.type === type)));
-    if (packed.length >= limit) break;
+    for (const event of eventsOf(open, block))
+      if (packed.length < limit && event.arrival > after && (type === undefined || event.type === type))
+        packed.push(event);
+    if (packed.length === limit) break;
   }
   return [...rows, ...packed].sort((a, b) => a.arrival - b.arrival).slice(0, limit);
 }

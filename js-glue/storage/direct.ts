@@ -28,7 +28,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
  * with the server's own error when that refuses the event.
  */
 export async function sendDirectly(
-  { transport, device }: Pick<Host, "transport" | "device">,
+  { transport, device, register }: Pick<Host, "transport" | "device" | "register">,
   { eventType, moduleId, eventData, entity, dedupeKey }: QueuedEvent,
   full: unknown,
 ): Promise<Receipt> {
@@ -36,12 +36,21 @@ export async function sendDirectly(
   // A stream of its own, so that a repetition after a lost answer is the same event.
   const epoch = toHex(crypto.getRandomValues(new Uint8Array(8)));
   const body = { deviceId: formatDeviceId(device), epoch, seq: 1, ...what };
+  let introduced = false;
   const ask = async (): Promise<Answer> => {
     for (let tries = 1; ; tries++) {
       const response = await transport.post("/events/queue", body, TIMEOUT_MS).catch(() => undefined);
       if (response?.ok) return (await response.json()) as Answer;
-      if (response && response.status < 500) throw await refusalOf(response);
+      const refusal = response && response.status < 500 ? await refusalOf(response) : undefined;
+      // A device that has never reached the server makes itself known, once.
+      const stranger = refusal?.code === "unknown_device" && !introduced;
+      if (refusal && !stranger) throw refusal;
       if (tries === TRIES_MAX) throw full;
+      if (stranger) {
+        introduced = true;
+        await register(true);
+        continue;
+      }
       await pause(PAUSE_MS * tries);
     }
   };

@@ -34,9 +34,13 @@ function start(more: { readonly pending?: number; readonly answers?: (Response |
       return answer;
     },
   };
+  const registered: boolean[] = [];
+  const register = async (force: boolean) => registered.push(force);
   const engine = {
     status: { get: () => ({ pending: more.pending ?? 0 }) },
-    parts: { host: async () => ({ device, transport, loop: { command: async (op: number) => commands.push(op) } }) },
+    parts: {
+      host: async () => ({ device, transport, register, loop: { command: async (op: number) => commands.push(op) } }),
+    },
     async queueEvent(event: QueuedEvent) {
       if (disk.full) throw failure("storage_quota", "the browser refused to store more");
       queued.push(event);
@@ -53,7 +57,7 @@ function start(more: { readonly pending?: number; readonly answers?: (Response |
     disk.usage = usage;
     return watch.look();
   };
-  return { watch, look, disk, queued, posted, commands, cache };
+  return { watch, look, disk, queued, posted, commands, cache, registered };
 }
 
 const event = (priority: QueuedEvent["priority"], entity?: string): QueuedEvent => ({
@@ -104,6 +108,19 @@ test("a critical event that cannot be stored goes to the server, once however of
   assert.match(String(posted[0]?.body["epoch"]), /^[0-9a-f]{16}$/);
   assert.equal(watch.status.get().rung, "critical-only");
   assert.equal(watch.status.get().sentDirectly, 1);
+});
+
+test("a device the server does not know yet makes itself known first", async () => {
+  const unknown = (): Response => Response.json({ code: "unknown_device", detail: "no" }, { status: 404 });
+  const ok = Response.json({ eventId: "x", status: "applied" }, { status: 201 });
+  const { watch, disk, posted, registered } = start({ answers: [unknown(), ok] });
+  disk.full = true;
+  await watch.queueEvent(event("critical"));
+  assert.deepEqual(registered, [true]);
+  assert.equal(posted.length, 2);
+  const stranger = start({ answers: [unknown(), unknown()] });
+  stranger.disk.full = true;
+  await assert.rejects(stranger.watch.queueEvent(event("critical")), code("unknown_device"));
 });
 
 test("without a server, or behind others of its entity, it is refused by name", async () => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { historyOf } from "../../js-glue/server/analytics-blocks.ts";
 import { databaseKinds } from "./databases.ts";
 import { type Mark, type Segment, START, segment, type TestEvent } from "./frames.ts";
 import { type TestClient, TestServer } from "./harness.ts";
@@ -33,6 +34,35 @@ async function history(client: TestClient, query = ""): Promise<readonly { reado
   }
   return items;
 }
+
+test("a block of very many events is no trouble", async () => {
+  const events = 300_000;
+  const event = {
+    id: { ...stream, seq: 1 },
+    hash: 0n,
+    hlc: 0n,
+    type: "t",
+    module: "",
+    entity: "",
+    json: new Uint8Array(),
+  };
+  const row = {
+    block_no: 1,
+    events,
+    kinds: '[["t","",300000]]',
+    ranges: "1",
+    body: new Uint8Array(1),
+    epoch: 1n,
+    first_seq: 1,
+  };
+  const reads = { hasBlocks: true, history: async () => [], connection: { query: async () => [row] } };
+  const open = () => Array.from({ length: events }, () => event);
+  const page = await historyOf(open, reads as never, "acme", new Uint8Array(16), { after: 10, limit: 5 });
+  assert.deepEqual(
+    page.map(({ arrival }) => arrival),
+    [11, 12, 13, 14, 15],
+  );
+});
 
 for (const kind of databaseKinds) {
   describe(`blocks of analytics, ${kind.name}`, { skip: kind.skip }, () => {
@@ -129,7 +159,13 @@ for (const kind of databaseKinds) {
       assert.equal((await history(ann, "&lane=analytics")).length, 18);
       assert.equal((await history(ann, "&lane=normal")).length, 1);
       assert.equal((await history(ann, "&type=analytics.page")).length, 6);
+      assert.equal((await history(ann, "&type=analytics_page")).length, 0);
+      assert.equal((await history(ann, "&type=ANALYTICS.page")).length, 0);
       assert.equal((await history(ann, `&since=${server.clock.now}`)).length, 9);
+      const odd = '100%_"\\';
+      const bob = await server.client("acme", "bob");
+      await bob.sync({ items: [segment(1n, LANE, START, [{ type: odd }, {}])], stored: stored(START) });
+      assert.equal((await history(bob, `&type=${encodeURIComponent(odd)}`)).length, 1);
       const overview = await ann.json("GET", `/device/${ann.deviceId}/status`);
       assert.equal(((await overview.json()) as { events: { applied: number } }).events.applied, 19);
       await server.sync.maintenance.tick();

@@ -60,7 +60,7 @@ export const analyticsRoutes = (server: Server): readonly Route[] => [
             eventType: ANALYTICS_PREFIX + name,
             moduleId: body.moduleId ?? "analytics",
             eventData: { name, properties, time },
-            priority: "low",
+            priority: "analytics",
           },
           key && `${key}:${index}`,
         );

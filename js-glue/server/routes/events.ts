@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { errorInfo } from "../../core/error-codes.ts";
 import { failure, failureOf } from "../../core/errors.ts";
-import { formatEventId, LANES, PRIORITIES } from "../../core/events.ts";
+import { formatEventId, LANES } from "../../core/events.ts";
 import { VERDICT_KINDS } from "../../core/verdicts.ts";
 import { historyOf } from "../analytics-blocks.ts";
 import type { Identity } from "../auth.ts";
@@ -44,8 +44,8 @@ export async function queueOne(
   body: QueuedEventBody,
   idempotencyKey?: string,
 ): Promise<Queued> {
-  const lane = (PRIORITIES as readonly string[]).indexOf(body.priority ?? "normal");
-  if (lane < 0) throw failure("unknown_priority", `priority is one of ${PRIORITIES.join(", ")}`, { path: "priority" });
+  const lane = (LANES as readonly string[]).indexOf(body.priority ?? "normal");
+  if (lane < 0) throw failure("unknown_priority", `priority is one of ${LANES.join(", ")}`, { path: "priority" });
   if (body.userId !== undefined && body.userId !== identity.principal)
     throw failure("forbidden", "userId is not the principal of the credential");
   const device = parseDeviceId(body.deviceId);

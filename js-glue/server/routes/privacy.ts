@@ -18,7 +18,8 @@ import { subjectPage } from "../store/privacy.ts";
 import { inTenant } from "../store/tenant.ts";
 import { shortText } from "./device.ts";
 
-const PAGE_ROWS = 200;
+/** Rows may hold megabytes (cached content, blocks of analytics), and a page of them is in memory at once. */
+const PAGE_ROWS = 20;
 const DEVICES_MAX = 10_000;
 /** What proves a credential or opens a seal is no data about the person. */
 const WITHHELD = new Set(["sha256", "key"]);
