@@ -32,6 +32,7 @@ constexpr Story kSafety[] = {
     {"8887", "a copy gives up as lost what the other still keeps"},
     {"8952", "as 1170"},
     {"10168", "the server asks to wait, and there is no room to write that down"},
+    {"11476", "an engine whose seed is mostly zeros draws one nonce twice"},
 };
 
 }  // namespace

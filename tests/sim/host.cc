@@ -113,8 +113,9 @@ void World::start(Context& context, const std::array<std::uint64_t, kLaneCount>&
   if (std::all_of(next.begin(), next.end(), [](std::uint64_t free) { return free == 1; })) context.stored = {};
   const Device& device = *devices_[context.device];
   engine::Start start{.device = device.id, .epoch = context.epoch, .next = next, .seed = {}};
-  const std::uint64_t word = prng_.next();
-  for (std::size_t i = 0; i < 8; ++i) start.seed[i] = static_cast<std::uint8_t>(word >> (8 * i));
+  // All of it, as a host does: from a seed of mostly zeros the engine would draw the same nonce twice.
+  Prng entropy(prng_.next());
+  for (std::size_t i = 0; i < start.seed.size(); ++i) start.seed[i] = static_cast<std::uint8_t>(entropy.next() >> 56);
   const std::size_t index = static_cast<std::size_t>(
       std::find_if(contexts_.begin(), contexts_.end(), [&](const auto& one) { return one.get() == &context; }) -
       contexts_.begin());
