@@ -48,8 +48,8 @@ interface InHand {
 }
 type Outcome = Extract<Input, { readonly kind: "persisted" | "persistFailed" }>;
 
-/** Nobody knows whether it was written. A conflict settles it: the transaction's own guard would have met it. */
-function isOpen(hand: InHand, ended: Outcome): boolean {
+/** Nobody knows afterwards whether it was written; notes the doubt. A conflict settles it: the own guard would have been met. */
+function leavesOpen(hand: InHand, ended: Outcome): boolean {
   if (ended.kind === "persisted" || ended.failure === FAILED_CONFLICT) return false;
   hand.doubtful ||= ended.failure === FAILED_UNKNOWN;
   return hand.doubtful;
@@ -261,7 +261,7 @@ export class EngineLoop {
     const generation = this.#generation;
     void outcome.then((input) => {
       // An unknown outcome stays in hand: after a trap it must be found out before anything is replayed.
-      const open = isOpen(inHand, input);
+      const open = leavesOpen(inHand, input);
       if (this.#inHand === inHand && !open) this.#inHand = undefined;
       if (generation !== this.#generation) return;
       this.#turn([input]);
@@ -407,7 +407,7 @@ export class EngineLoop {
     const inHand = this.#inHand;
     if (!inHand) return;
     let ended = await inHand.outcome;
-    while (isOpen(inHand, ended) && !this.#closed) {
+    while (leavesOpen(inHand, ended) && !this.#closed) {
       await this.#sleep(1_000);
       ended = await this.#commit(inHand.persist);
     }
