@@ -1,5 +1,6 @@
 /** Blocks of analytics between the core's words and the store's: how they are made of a push, and read event by event. */
 
+import { failure } from "../core/errors.ts";
 import type { Handlers } from "./handlers.ts";
 import type { PlannedBlock, ServerSession, SessionRows, StoredEvent } from "./session.ts";
 import { Kind } from "./session.ts";
@@ -48,12 +49,20 @@ export function blockRows(blocks: readonly PlannedBlock[], arrival: number): rea
   });
 }
 
-/** The block's events as rows of the inbox would say them. */
+function segmentAt(open: OpenSegment, body: Uint8Array, at: number, size: number): readonly StoredEvent[] {
+  try {
+    return open(body.subarray(at, at + size));
+  } catch (error) {
+    throw failure("storage_failed", "a block of analytics cannot be read", { cause: error });
+  }
+}
+
+/** The block's events as rows of the inbox would say them. Throws `storage_failed` where its bytes are damaged. */
 export function eventsOf(open: OpenSegment, { arrival, sizes, body, receivedAt }: StoredBlock): readonly InboxEvent[] {
   const events: InboxEvent[] = [];
   let at = 0;
   for (const size of sizes) {
-    for (const { json, ...event } of open(body.subarray(at, at + size)))
+    for (const { json, ...event } of segmentAt(open, body, at, size))
       events.push({
         ...event,
         arrival: arrival + events.length,

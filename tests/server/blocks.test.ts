@@ -202,6 +202,20 @@ for (const kind of databaseKinds) {
       await server.end();
     });
 
+    test("a damaged one is named in the history, and no obstacle to the rest of an export", async () => {
+      const server = await TestServer.start(kind);
+      const ann = await server.client();
+      await ann.sync({ items: [part(START, 3)], stored: stored(START) });
+      await server.execute("UPDATE offline_analytics_buffer SET ranges = '7'");
+      const page = await ann.json("GET", `/events/${ann.deviceId}/history`);
+      assert.equal(page.status, 500);
+      assert.equal(((await page.json()) as { code: string }).code, "storage_failed");
+      const lines = (await (await ann.json("GET", "/privacy/export")).text()).trim().split("\n");
+      assert.equal((JSON.parse(lines.at(-1) ?? "") as { complete?: boolean }).complete, true);
+      assert.ok(lines.some((line) => line.includes("offline_analytics_buffer") && line.includes("base64")));
+      await server.end();
+    });
+
     test("goes by age, but for the last of a stream; or is not made at all", async () => {
       const database = await kind.create();
       const server = await TestServer.on(database, { retentionDays: 30 });

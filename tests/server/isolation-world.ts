@@ -141,6 +141,8 @@ export class World {
     const mark = markOf("offline_sync_queue");
     const events = [{ json: JSON.stringify({ mark }) }, { json: `nonsense ${markOf("dead_letter")}` }];
     await this.vera.sync({ items: [segment(1n, 2, START, events)] });
+    const tracked = { type: "analytics.page", json: JSON.stringify({ mark: markOf("offline_analytics_buffer") }) };
+    await this.vera.sync({ items: [segment(1n, 4, START, [tracked])] });
     await this.vera.json("POST", "/device/register", {
       deviceId: this.vera.deviceId,
       platform: markOf("device_sync_state"),

@@ -288,7 +288,8 @@ void World::commit(std::size_t index, std::uint32_t instance, const engine::Pers
   } else if (written = device.disk.commit(persist, strict); !written) {
     failure = engine::PersistFailed::Kind::kConflict;
   }
-  if (written && strict) {
+  // A repetition that finds its guard there has nothing to write, and so flushes nothing.
+  if (written && strict && device.disk.tail() == 0) {
     device.relaxed.clear();
     device.relaxed_clicks = 0;
   }
@@ -319,6 +320,9 @@ void World::commit(std::size_t index, std::uint32_t instance, const engine::Pers
 void World::end_transaction(std::size_t index, const engine::Persist& persist, bool written) {
   Context& context = *contexts_[index];
   Device& device = *devices_[context.device];
+  if (tracing)
+    std::printf("      ctx %zu ends transaction %llu: %s\n", index, static_cast<unsigned long long>(persist.tx),
+                written ? "written" : "not written");
   if (context.open_commits > 0) --context.open_commits;
   if (written) {
     const Bytes key = queue::epoch_key(context.epoch);
@@ -471,6 +475,10 @@ void World::accepted(std::size_t index, const engine::Accepted& notice) {
   }
   if (notice.id.stream.epoch == context.epoch)
     context.stored[static_cast<std::size_t>(notice.id.stream.lane)] = notice.id.seq.value + notice.count - 1;
+  if (tracing)
+    std::printf("      ctx %zu accepted %u+%u as %llx.%d.%llu\n", index, notice.first, notice.count,
+                static_cast<unsigned long long>(notice.id.stream.epoch.value), static_cast<int>(notice.id.stream.lane),
+                static_cast<unsigned long long>(notice.id.seq.value));
   note(hash_mix(notice.first, notice.id.seq.value));
 }
 

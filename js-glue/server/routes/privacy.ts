@@ -43,17 +43,21 @@ const plain = (row: Row): Record<string, unknown> =>
 const lineOf = (open: OpenSegment, table: string, row: Row): string =>
   `${JSON.stringify({ table, row: table === "offline_analytics_buffer" ? unpacked(open, row) : plain(row) })}\n`;
 
-// A packed block says nothing to a reader: its events take the place of its bytes.
+// A packed block says nothing to a reader: its events take the place of its bytes, unless they are damaged.
 function unpacked(open: OpenSegment, row: Row): Record<string, unknown> {
   const { body: _body, hashes: _hashes, ranges: _ranges, ...rest } = row;
-  const items = eventsOf(open, blockOf(row)).map(({ type, module, entity, hlc, payload }) => ({
-    type,
-    module,
-    entity,
-    at: Number(hlc >> 16n),
-    payload: new TextDecoder().decode(payload),
-  }));
-  return { ...plain(rest), items };
+  try {
+    const items = eventsOf(open, blockOf(row)).map(({ type, module, entity, hlc, payload }) => ({
+      type,
+      module,
+      entity,
+      at: Number(hlc >> 16n),
+      payload: new TextDecoder().decode(payload),
+    }));
+    return { ...plain(rest), items };
+  } catch {
+    return plain(row);
+  }
 }
 
 async function writeExport(server: Server, identity: Identity, principal: string, out: ServerResponse): Promise<void> {
