@@ -101,5 +101,5 @@ function write(
     }),
   );
   const rows = blockRows(blocks, head.arrivalHead + planned.length + 1);
-  return store.fastLane!.apply(tenant, head, moves, events, rows, receivedAt);
+  return store.fastLane!.apply({ tenant, before: head, moves, events, blocks: rows, now: receivedAt });
 }

@@ -59,6 +59,51 @@ for (const kind of databaseKinds) {
       await one.end();
     });
 
+    test("many devices at once, one of them behind and one revoked elsewhere", async () => {
+      const database = await kind.create();
+      const one = await TestServer.on(database);
+      const two = await TestServer.on(database);
+      const clients = await Promise.all(
+        Array.from({ length: 12 }, (_, i) => one.client(i % 2 === 0 ? "acme" : "other", `p${i}`)),
+      );
+      const marks = clients.map(() => START);
+      const round = () =>
+        Promise.all(
+          clients.map(async (client, i) => {
+            const part = events(marks[i]!, 3);
+            const answer = await client.post("/sync/push", client.frame({ items: [part], stored: stored(marks[i]!) }));
+            if (answer.status === 200) marks[i] = part.after;
+            return answer.status;
+          }),
+        );
+      assert.deepEqual(await round(), Array(12).fill(200));
+      // What `one` remembers of these two is no longer so.
+      const part = events(marks[4]!, 1);
+      await new TestClient(two.url, clients[4]!.key, clients[4]!.device).sync({
+        items: [part],
+        stored: stored(marks[4]!),
+      });
+      marks[4] = part.after;
+      await two.execute("UPDATE device_sync_state SET revoked_at = 1 WHERE principal_id = 'p6'");
+      const statuses = await round();
+      assert.deepEqual(
+        statuses,
+        Array.from({ length: 12 }, (_, i) => (i === 6 ? 403 : 200)),
+      );
+      const rows = await one.query(
+        `SELECT s.principal_id AS who, count(*) AS n, max(q.arrival) AS last, min(d.last_seq) AS head
+           FROM offline_sync_queue q JOIN device_sync_state s ON s.device_id = q.device_id AND s.tenant_id = q.tenant_id
+           JOIN device_stream d ON d.device_id = q.device_id AND d.tenant_id = q.tenant_id GROUP BY s.principal_id`,
+      );
+      assert.equal(rows.length, 12);
+      for (const { who, n, last, head } of rows) {
+        const count = who === "p4" ? 7 : who === "p6" ? 3 : 6;
+        assert.deepEqual([who, Number(n), Number(last), Number(head)], [who, count, count, count]);
+      }
+      await two.stop();
+      await one.end();
+    });
+
     test("numbers given up as lost, and sent after all, are taken", async () => {
       const server = await TestServer.start(kind);
       const ann = await server.client();

@@ -1,212 +1,195 @@
 /**
- * A push whose events all simply apply, in two statements and no transaction block: one reads, one compares and writes.
+ * Pushes whose events all simply apply, in two statements and no transaction block: one reads, one compares and writes.
  *
- * The writing statement is atomic by itself. It moves the device's heads and every stream only from where the plan saw them,
- * and ends in an error, undoing everything, unless all of them moved. So the plan may as well be made from what the last push
- * left behind (recent-devices.ts): nobody has to read it again, and whoever is wrong or too late loses that race.
+ * The writing statement is atomic by itself. It moves the heads of its devices and all their streams only from where the plans
+ * saw them, and ends in an error, undoing everything, unless all of them moved. So a plan may as well be made from what the
+ * last push left behind (recent-devices.ts): nobody has to read it again, and whoever is wrong or too late loses that race.
+ *
+ * What one statement costs by itself (messages, a commit, a flush of the disk) is shared by the pushes that come while another
+ * is under way (group-commit.ts).
  */
 
 import type { StreamNeed, StreamWrite } from "../session.ts";
+import { type Element, encodeArray } from "./binary-array.ts";
 import { type AnalyticsBlock, BLOCK_COLUMNS, blockValues } from "./blocks.ts";
 import type { WireType } from "./copy-in.ts";
-import type { Connection, Dialect } from "./database.ts";
+import type { Connection, Dialect, SqlValue } from "./database.ts";
+import { GroupCommit } from "./group-commit.ts";
 import { type DeviceHead, type PushRows, SqlReads } from "./reads.ts";
 import { toSql } from "./rows.ts";
 import type { InboxEvent } from "./store.ts";
 
+/** One device's push: where its plan saw the heads, and what it adds to them. */
+export interface PlainPush {
+  readonly tenant: string;
+  readonly before: DeviceHead;
+  readonly moves: readonly StreamWrite[];
+  readonly events: readonly InboxEvent[];
+  readonly blocks: readonly AnalyticsBlock[];
+  readonly now: number;
+}
+
 export interface FastLane {
   read(tenant: string, device: Uint8Array, needs: readonly StreamNeed[]): Promise<PushRows>;
   /** Durable when it resolves with true; false = somebody was faster and nothing happened. */
-  apply(
-    tenant: string,
-    before: DeviceHead,
-    moves: readonly StreamWrite[],
-    events: readonly InboxEvent[],
-    blocks: readonly AnalyticsBlock[],
-    now: number,
-  ): Promise<boolean>;
+  apply(push: PlainPush): Promise<boolean>;
 }
 
-const OIDS: Readonly<Record<WireType, number>> = { int2: 21, int4: 23, int8: 20, text: 25, bytea: 17 };
-const HEADER_BYTES = 20;
-const WIDTH = { int2: 2, int4: 4, int8: 8 } as const;
+/** An argument of the statement: its type there, and its elements. */
+type Column = readonly [type: WireType, elements: readonly Element[]];
 
-// Two halves cost less than a bigint.
-function writeInt64(out: Buffer, value: number | bigint, at: number): number {
-  if (typeof value === "bigint") return out.writeBigInt64BE(value, at);
-  out.writeInt32BE(Math.floor(value / 2 ** 32), at);
-  return out.writeUInt32BE(value >>> 0, at + 4);
+/** Names the columns of `rows` in SQL, from the next free argument on. */
+function table(name: string, types: string, names: string, first: number): string {
+  const arrays = types.split(" ").map((type, i) => `$${first + i}::${type}[]`);
+  return `${name} AS (SELECT * FROM unnest(${arrays.join(", ")}) WITH ORDINALITY AS t(${names}, place))`;
 }
 
-/** A one-dimensional array without nulls in PostgreSQL's binary form; `pg` sends buffers as they are. */
-export function encodeArray(type: WireType, values: readonly (number | bigint | string | Uint8Array)[]): Buffer {
-  let size = HEADER_BYTES;
-  for (const value of values)
-    size +=
-      4 +
-      (typeof value === "string"
-        ? Buffer.byteLength(value)
-        : typeof value === "object"
-          ? value.length
-          : WIDTH[type as keyof typeof WIDTH]);
-  const out = Buffer.allocUnsafe(size);
-  out.writeInt32BE(values.length === 0 ? 0 : 1, 0);
-  out.writeInt32BE(0, 4);
-  out.writeInt32BE(OIDS[type], 8);
-  out.writeInt32BE(values.length, 12);
-  out.writeInt32BE(1, 16);
-  let at = HEADER_BYTES;
-  for (const value of values) {
-    if (typeof value === "string") {
-      const length = out.write(value, at + 4);
-      out.writeInt32BE(length, at);
-      at += 4 + length;
-    } else if (typeof value === "object") {
-      out.writeInt32BE(value.length, at);
-      out.set(value, at + 4);
-      at += 4 + value.length;
-    } else {
-      const width = WIDTH[type as keyof typeof WIDTH];
-      at = out.writeInt32BE(width, at);
-      if (width === 2) at = out.writeInt16BE(Number(value), at);
-      else if (width === 4) at = out.writeInt32BE(Number(value), at);
-      else at = writeInt64(out, value, at);
-    }
-  }
-  // An empty array has no dimensions.
-  return values.length === 0 ? out.subarray(0, 12) : out;
-}
+// $1 is the time. A push is named by its place among the heads.
+const HEADS = table(
+  "heads",
+  "text bytea int8 int8 text int8 text",
+  "tenant, device, arrival, more, principal, late, key",
+  2,
+);
+const MOVES = table(
+  "moves",
+  "int4 int8 int2 int8 int8 int8 int8",
+  "push, epoch, lane, seq, hash, seq_after, hash_after",
+  9,
+);
+const EVENTS = table(
+  "events",
+  "int4 int8 int8 int2 int8 int8 text text text int8 bytea",
+  "push, arrival, epoch, lane, seq, hash, type, module, entity, hlc, payload",
+  16,
+);
+const BLOCK_NAMES = BLOCK_COLUMNS.map(([name]) => name).join(", ");
+const BLOCK_TYPES = { int: "int8", text: "text", bytes: "bytea" } as const;
+const BLOCKS = table(
+  "parts",
+  `int4 ${BLOCK_COLUMNS.map(([, type]) => BLOCK_TYPES[type]).join(" ")}`,
+  `push, ${BLOCK_NAMES}`,
+  27,
+);
 
-// $1 tenant, $2 device, $3 arrival head before, $4 how many arrive, $5 now, $6-$11 streams, $12-$20 events, $21-$23 what else the plan
-// was made from
-const apply = (blocks: { readonly insert: string; readonly came: string }): string => `WITH
-  moves AS (SELECT * FROM unnest($6::int8[], $7::int2[], $8::int8[], $9::int8[], $10::int8[], $11::int8[])
-      AS m(epoch, lane, seq_before, hash_before, seq_after, hash_after)),
-  head AS (UPDATE device_sync_state SET arrival_head = arrival_head + $4::int8, seen_at = $5
-      WHERE tenant_id = $1 AND device_id = $2 AND arrival_head = $3 AND deferred_count = 0 AND revoked_at IS NULL
-        AND principal_id = $21 AND late_head = $22 AND public_key IS NOT DISTINCT FROM $23::text RETURNING 1),
-  known AS (UPDATE device_stream d SET last_seq = m.seq_after, roll_hash = m.hash_after, seen_at = $5 FROM moves m, head
-      WHERE d.tenant_id = $1 AND d.device_id = $2 AND d.epoch = m.epoch AND d.lane = m.lane AND m.seq_before > 0
-        AND d.last_seq = m.seq_before AND d.roll_hash = m.hash_before RETURNING 1),
+const INSERT_BLOCKS = `,
+  block AS (INSERT INTO offline_analytics_buffer (tenant_id, device_id, principal_id, codec, received_at, ${BLOCK_NAMES})
+      SELECT h.tenant, h.device, h.principal, 1, $1, ${BLOCK_COLUMNS.map(([name]) => `b.${name}`).join(", ")}
+        FROM parts b JOIN head h ON h.place = b.push RETURNING 1)`;
+
+const apply = (
+  withBlocks: boolean,
+): string => `WITH ${[HEADS, MOVES, EVENTS, ...(withBlocks ? [BLOCKS] : [])].join(",\n  ")},
+  head AS (UPDATE device_sync_state d SET arrival_head = h.arrival + h.more, seen_at = $1 FROM heads h
+      WHERE d.tenant_id = h.tenant AND d.device_id = h.device AND d.arrival_head = h.arrival AND d.deferred_count = 0
+        AND d.revoked_at IS NULL AND d.principal_id = h.principal AND d.late_head = h.late
+        AND d.public_key IS NOT DISTINCT FROM NULLIF(h.key, '') RETURNING h.place, h.tenant, h.device, h.principal),
+  known AS (UPDATE device_stream d SET last_seq = m.seq_after, roll_hash = m.hash_after, seen_at = $1
+      FROM moves m JOIN head h ON h.place = m.push
+      WHERE d.tenant_id = h.tenant AND d.device_id = h.device AND d.epoch = m.epoch AND d.lane = m.lane AND m.seq > 0
+        AND d.last_seq = m.seq AND d.roll_hash = m.hash RETURNING 1),
   fresh AS (INSERT INTO device_stream (tenant_id, device_id, epoch, lane, last_seq, roll_hash, seen_at)
-      SELECT $1, $2, m.epoch, m.lane, m.seq_after, m.hash_after, $5 FROM moves m, head WHERE m.seq_before = 0
+      SELECT h.tenant, h.device, m.epoch, m.lane, m.seq_after, m.hash_after, $1
+        FROM moves m JOIN head h ON h.place = m.push WHERE m.seq = 0
       ON CONFLICT (tenant_id, device_id, epoch, lane) DO NOTHING RETURNING 1),
   inbox AS (INSERT INTO offline_sync_queue (tenant_id, device_id, epoch, lane, client_seq, arrival, roll_hash, status, code,
         event_type, module_id, entity, hlc, recovered, received_at, payload)
-      SELECT $1, $2, e.epoch, e.lane, e.seq, $3::int8 + e.place, e.hash, 0, 0, e.type, e.module, e.entity, e.hlc, 0, $5, e.payload
-        FROM unnest($12::int8[], $13::int2[], $14::int8[], $15::int8[], $16::text[], $17::text[], $18::text[], $19::int8[], $20::bytea[])
-        WITH ORDINALITY AS e(epoch, lane, seq, hash, type, module, entity, hlc, payload, place), head RETURNING 1)${blocks.insert}
-  SELECT 1 / (CASE WHEN (SELECT count(*) FROM known) + (SELECT count(*) FROM fresh) = (SELECT count(*) FROM moves)
-      AND (SELECT count(*) FROM inbox) = cardinality($14::int8[])${blocks.came} THEN 1 ELSE 0 END) AS done`;
+      SELECT h.tenant, h.device, e.epoch, e.lane, e.seq, e.arrival, e.hash, 0, 0, e.type, e.module, e.entity, e.hlc, 0, $1,
+        e.payload FROM events e JOIN head h ON h.place = e.push RETURNING 1)${withBlocks ? INSERT_BLOCKS : ""}
+  SELECT 1 / (CASE WHEN (SELECT count(*) FROM head) = cardinality($3)
+      AND (SELECT count(*) FROM known) + (SELECT count(*) FROM fresh) = cardinality($9)
+      AND (SELECT count(*) FROM inbox) = cardinality($16)
+      ${withBlocks ? "AND (SELECT count(*) FROM block) = cardinality($27)" : ""} THEN 1 ELSE 0 END) AS done`;
 
-const APPLY_EVENTS = apply({ insert: "", came: "" });
-// $24-$32 blocks
-const APPLY_BLOCKS = apply({
-  insert: `,
-  block AS (INSERT INTO offline_analytics_buffer (tenant_id, device_id, principal_id, codec, received_at, ${BLOCK_COLUMNS.map(([name]) => name).join(", ")})
-      SELECT $1, $2, $21, 1, $5, b.* FROM unnest($24::int8[], $25::int8[], $26::int8[], $27::int8[], $28::int8[], $29::text[],
-        $30::text[], $31::bytea[], $32::bytea[]) AS b, head RETURNING 1)`,
-  came: " AND (SELECT count(*) FROM block) = cardinality($24::int8[])",
-});
+const APPLY_EVENTS = apply(false);
+const APPLY_BLOCKS = apply(true);
 
 const DIVISION_BY_ZERO = "22012";
 const UNIQUE_VIOLATION = "23505";
 
-function blockArrays(blocks: readonly AnalyticsBlock[]): readonly Buffer[] {
-  const rows = blocks.map(blockValues);
-  const types = { int: "int8", text: "text", bytes: "bytea" } as const;
-  return BLOCK_COLUMNS.map(([, type], column) =>
-    encodeArray(
-      types[type],
-      rows.map((row) => row[column] as number | bigint | string | Uint8Array),
-    ),
-  );
+/** `[push, item]` of all of them, in order. */
+const all = <T>(
+  pushes: readonly PlainPush[],
+  of: (push: PlainPush) => readonly T[],
+): readonly (readonly [number, T])[] =>
+  pushes.flatMap((push, i) => of(push).map((item): readonly [number, T] => [i + 1, item]));
+
+const arriving = ({ events, blocks }: PlainPush): number =>
+  blocks.reduce((sum, { first, last }) => sum + last - first + 1, events.length);
+
+const headColumns = (pushes: readonly PlainPush[]): readonly Column[] => [
+  ["text", pushes.map(({ tenant }) => tenant)],
+  ["bytea", pushes.map(({ before }) => before.device)],
+  ["int8", pushes.map(({ before }) => before.arrivalHead)],
+  ["int8", pushes.map(arriving)],
+  ["text", pushes.map(({ before }) => before.principal)],
+  ["int8", pushes.map(({ before }) => before.lateHead)],
+  ["text", pushes.map(({ before }) => before.publicKey ?? "")],
+];
+
+function moveColumns(pushes: readonly PlainPush[]): readonly Column[] {
+  const moves = all(pushes, (push) => push.moves);
+  return [
+    ["int4", moves.map(([push]) => push)],
+    ["int8", moves.map(([, { stream }]) => toSql(stream.epoch))],
+    ["int2", moves.map(([, { stream }]) => stream.lane)],
+    ["int8", moves.map(([, { before }]) => before.seq)],
+    ["int8", moves.map(([, { before }]) => toSql(before.hash))],
+    ["int8", moves.map(([, { after }]) => after.seq)],
+    ["int8", moves.map(([, { after }]) => toSql(after.hash))],
+  ];
+}
+
+function eventColumns(pushes: readonly PlainPush[]): readonly Column[] {
+  const events = all(pushes, (push) => push.events);
+  return [
+    ["int4", events.map(([push]) => push)],
+    ["int8", events.map(([, { arrival }]) => arrival)],
+    ["int8", events.map(([, { id }]) => toSql(id.epoch))],
+    ["int2", events.map(([, { id }]) => id.lane)],
+    ["int8", events.map(([, { id }]) => id.seq)],
+    ["int8", events.map(([, { hash }]) => toSql(hash))],
+    ["text", events.map(([, { type }]) => type)],
+    ["text", events.map(([, { module }]) => module)],
+    ["text", events.map(([, { entity }]) => entity)],
+    ["int8", events.map(([, { hlc }]) => toSql(hlc))],
+    ["bytea", events.map(([, { payload }]) => payload)],
+  ];
+}
+
+function blockColumns(pushes: readonly PlainPush[]): readonly Column[] {
+  const blocks = all(pushes, (push) => push.blocks);
+  if (blocks.length === 0) return [];
+  const rows = blocks.map(([, block]) => blockValues(block));
+  return [
+    ["int4", blocks.map(([push]) => push)],
+    ...BLOCK_COLUMNS.map(([, type], i): Column => [BLOCK_TYPES[type], rows.map((row) => row[i] as Element)]),
+  ];
+}
+
+async function applyAll(connection: Connection, pushes: readonly PlainPush[]): Promise<boolean> {
+  const blocks = blockColumns(pushes);
+  const columns = [...headColumns(pushes), ...moveColumns(pushes), ...eventColumns(pushes), ...blocks];
+  const params: SqlValue[] = [Math.max(...pushes.map(({ now }) => now))];
+  for (const [type, elements] of columns) params.push(encodeArray(type, elements));
+  try {
+    await connection.query(blocks.length > 0 ? APPLY_BLOCKS : APPLY_EVENTS, params);
+    return true;
+  } catch (error) {
+    const code = (error as { code?: unknown } | null)?.code;
+    if (code === DIVISION_BY_ZERO || code === UNIQUE_VIOLATION) return false;
+    throw error;
+  }
 }
 
 /** `connection` runs each statement in a transaction of its own. */
 export function fastLane(connection: Connection, dialect: Dialect, hasBlocks: () => boolean): FastLane {
+  const group = new GroupCommit<PlainPush>((pushes) => applyAll(connection, pushes), {
+    key: ({ tenant, before }) => `${Buffer.from(before.device).toString("latin1")}${tenant}`,
+    weight: (push) => arriving(push),
+  });
   return {
     read: (tenant, device, needs) => new SqlReads(connection, dialect, hasBlocks()).pushRows(tenant, device, needs),
-    async apply(tenant, before, moves, events, blocks, now) {
-      const params = [
-        tenant,
-        before.device,
-        before.arrivalHead,
-        blocks.reduce((sum, { first, last }) => sum + last - first + 1, events.length),
-        now,
-        encodeArray(
-          "int8",
-          moves.map(({ stream }) => toSql(stream.epoch)),
-        ),
-        encodeArray(
-          "int2",
-          moves.map(({ stream }) => stream.lane),
-        ),
-        encodeArray(
-          "int8",
-          moves.map((move) => move.before.seq),
-        ),
-        encodeArray(
-          "int8",
-          moves.map((move) => toSql(move.before.hash)),
-        ),
-        encodeArray(
-          "int8",
-          moves.map((move) => move.after.seq),
-        ),
-        encodeArray(
-          "int8",
-          moves.map((move) => toSql(move.after.hash)),
-        ),
-        encodeArray(
-          "int8",
-          events.map(({ id }) => toSql(id.epoch)),
-        ),
-        encodeArray(
-          "int2",
-          events.map(({ id }) => id.lane),
-        ),
-        encodeArray(
-          "int8",
-          events.map(({ id }) => id.seq),
-        ),
-        encodeArray(
-          "int8",
-          events.map(({ hash }) => toSql(hash)),
-        ),
-        encodeArray(
-          "text",
-          events.map(({ type }) => type),
-        ),
-        encodeArray(
-          "text",
-          events.map(({ module }) => module),
-        ),
-        encodeArray(
-          "text",
-          events.map(({ entity }) => entity),
-        ),
-        encodeArray(
-          "int8",
-          events.map(({ hlc }) => toSql(hlc)),
-        ),
-        encodeArray(
-          "bytea",
-          events.map(({ payload }) => payload),
-        ),
-        before.principal,
-        before.lateHead,
-        before.publicKey,
-        ...(blocks.length > 0 ? blockArrays(blocks) : []),
-      ];
-      try {
-        await connection.query(blocks.length > 0 ? APPLY_BLOCKS : APPLY_EVENTS, params);
-        return true;
-      } catch (error) {
-        const code = (error as { code?: unknown } | null)?.code;
-        if (code === DIVISION_BY_ZERO || code === UNIQUE_VIOLATION) return false;
-        throw error;
-      }
-    },
+    apply: (push) => group.commit(push),
   };
 }
