@@ -90,7 +90,7 @@ export async function race(server, { rounds, singles, ...size }, log) {
 /** From opening a full queue in a browser just started to its first batch: milliseconds of each start. */
 export async function firstBatches(server, { queued, starts }, log) {
   const profile = new Profile();
-  const times = { ours: [], dexie: [] };
+  const times = { ours: [], dexie: [], floor: [] };
   try {
     const context = await profile.start();
     for (const id of ["ours", "dexie"]) {
@@ -106,7 +106,7 @@ export async function firstBatches(server, { queued, starts }, log) {
     log(`${queued} events queued in ours and in Dexie`);
     await profile.stop();
     for (let start = 0; start < starts; start++) {
-      for (const id of start % 2 === 0 ? ["ours", "dexie"] : ["dexie", "ours"]) {
+      for (const id of start % 2 === 0 ? ["ours", "dexie", "floor"] : ["floor", "dexie", "ours"]) {
         const context = await profile.start();
         const page = await openPage(context, server.url);
         server.deaf = true; // what is measured is what stays queued
