@@ -7,7 +7,7 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/toolchain.sh [--native] [--browser] [--databases] [--print] [--quiet]
+usage: scripts/toolchain.sh [--native] [--browser] [--databases] [--operations] [--print] [--quiet]
 
 Installs what is missing of: compiler, CMake, Ninja, ccache and test libraries (Debian packages), Emscripten >= 3.1.69
 and the four C files of lz4 1.9.4 (pinned, checked by sha256, never committed).
@@ -15,6 +15,7 @@ and the four C files of lz4 1.9.4 (pinned, checked by sha256, never committed).
   --native     leave Emscripten out: enough for the native, asan and fuzz presets
   --browser    also Chromium, for the browser tests and the demo check
   --databases  also PostgreSQL and Redis, for the server tests
+  --operations also nginx and promtool, for two claims; unpacked into the toolchain folder, so that no service starts
   --print      print NAME=value lines for eval
   --quiet      report errors only
   --help       this text
@@ -30,12 +31,13 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=${OAS_TOOLCHAIN_DIR:-$root/.toolchain}
-want_wasm=1 want_browser=0 want_databases=0 print=0 quiet=0
+want_wasm=1 want_browser=0 want_databases=0 want_operations=0 print=0 quiet=0
 for argument in "$@"; do
   case $argument in
     --native) want_wasm=0 ;;
     --browser) want_browser=1 ;;
     --databases) want_databases=1 ;;
+    --operations) want_operations=1 ;;
     --print) print=1 ;;
     --quiet) quiet=1 ;;
     --help | -h) usage; exit 0 ;;
@@ -264,7 +266,25 @@ elif ! lz4_matches; then
   lz4_matches || die "the four files of lz4 do not have the expected checksums"
 fi
 
-# --- 4. where everything is --------------------------------------------------------------------------------------------
+# --- 4. nginx and promtool ---------------------------------------------------------------------------------------------
+
+# Installed, they would listen on ports of this machine from now on.
+unpack_operations() {
+  local target=$1 scratch=$scratch_root/$$.$RANDOM
+  have apt-get || die "this system has no apt-get; please install: nginx promtool"
+  update_packages
+  say "unpacking nginx and promtool into $target"
+  mkdir -p "$scratch" "$target"
+  (cd "$scratch" && run apt-get download nginx prometheus)
+  dpkg-deb --fsys-tarfile "$scratch"/nginx_*.deb | tar x -C "$target" ./usr/sbin/nginx
+  dpkg-deb --fsys-tarfile "$scratch"/prometheus_*.deb | tar x -C "$target" ./usr/bin/promtool
+}
+
+if [ "$want_operations" = 1 ] && ! { have nginx && have promtool; }; then
+  [ -x "$dir/operations/usr/sbin/nginx" ] && [ -x "$dir/operations/usr/bin/promtool" ] || unpack_operations "$dir/operations"
+fi
+
+# --- 5. where everything is --------------------------------------------------------------------------------------------
 
 # Emscripten's own .js files are CommonJS; without this they would inherit "type": "module" from the checkout around them.
 [ -f "$dir/package.json" ] || echo '{ "type": "commonjs" }' >"$dir/package.json"

@@ -1,14 +1,11 @@
 import { runProgram } from "../lib/program.mjs";
-import { capture } from "../lib/run.mjs";
 
 export const claim = {
   name: "server.rolling",
   title: "Two processes behind nginx are restarted one by one under load, and no sync fails",
   bar: "0 failed syncs after client retry, every acknowledged event applied once",
-  needs: ["build", "databases"],
+  needs: ["build", "databases", "operations"],
   async run({ quick }) {
-    if (capture("nginx", ["-v"], { check: false }).code !== 0)
-      return { ok: null, skipped: "nginx is not here (Debian package nginx-light)" };
     const [figures] = await runProgram("tests/server/rolling.main.ts", [
       { args: [quick ? 3 : 20, 8], postgres: true, durable: true },
     ]);

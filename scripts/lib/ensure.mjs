@@ -31,13 +31,18 @@ export async function ensureModules() {
   await run("npm", ["ci", "--loglevel=error"], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** Compilers and, as asked, Emscripten, a browser and databases; silent when they are there. */
-export async function ensureToolchain({ wasm = false, browser = false, databases = false } = {}) {
+/** Compilers and, as asked, Emscripten, a browser, databases, nginx and promtool; silent when they are there. */
+export async function ensureToolchain({ wasm = false, browser = false, databases = false, operations = false } = {}) {
   const args = [];
   if (!wasm) args.push("--native");
   if (browser) args.push("--browser");
   if (databases) args.push("--databases");
+  if (operations) args.push("--operations");
   await run(at("scripts/toolchain.sh"), args);
+  if (operations) {
+    const unpacked = `${process.env.OAS_TOOLCHAIN_DIR ?? at(".toolchain")}/operations/usr`;
+    process.env.PATH += `:${unpacked}/sbin:${unpacked}/bin`;
+  }
 }
 
 /** The Chromium that tests drive: OAS_CHROMIUM, or the first one on the PATH. */
