@@ -28,6 +28,7 @@ import {
 } from "../runtimes/core-kernels.ts";
 import { jsonBytes, modelKey, readJson } from "./blobs.ts";
 import { fetchBytes, modelFile, openKernels, openModelDatabase } from "./files.ts";
+import { checkFitted, type FittedCollection, type FittedShelf, sharedFits, storedFits } from "./fitted.ts";
 import {
   type ItemRecommendation,
   type PersonalDecision,
@@ -64,6 +65,8 @@ export interface ModelsOptions {
   readonly consent?: { readonly emotion?: boolean | undefined } | undefined;
   /** A registry of models, with the public keys that its manifests and files must be signed by: base64, 32 bytes each. */
   readonly registry?: (RegistryOptions & { readonly keys: readonly string[] }) | undefined;
+  /** Fitted labels lie in this collection of documents, so that the user's other devices have them too. Default: here alone. */
+  readonly intents?: FittedCollection | undefined;
   /** Share of personal decisions drawn evenly among the actions. Default 0.05. */
   readonly explore?: number | undefined;
   /** Queue every personal decision and its feedback as low-priority events, for off-policy reports. Default: false. */
@@ -124,16 +127,20 @@ class ModelHost {
   readonly #options: ModelsOptions;
   readonly #database: string;
   readonly #loaded = new Map<string, Promise<KernelModel>>();
+  readonly #unsubscribe: (() => void) | undefined;
+  readonly fits: FittedShelf;
   #kernels: Promise<CoreKernels> | undefined;
   #store: Promise<Store> | undefined;
 
   constructor(database: string, options: ModelsOptions) {
     this.#database = database;
     this.#options = options;
-  }
-
-  get options(): ModelsOptions {
-    return this.#options;
+    const { intents } = options;
+    this.fits = intents ? sharedFits(intents) : storedFits(() => this.store());
+    // What was fitted from other phrases is fitted again when it is next asked.
+    this.#unsubscribe = intents?.subscribe(({ id, origin }) => {
+      if (origin !== "local") this.forget(id);
+    });
   }
 
   store(): Promise<Store> {
@@ -190,6 +197,7 @@ class ModelHost {
   }
 
   async close(): Promise<void> {
+    this.#unsubscribe?.();
     (await this.#kernels?.catch(() => undefined))?.close();
     if (!this.#options.store) (await this.#store)?.close();
     this.#loaded.clear();
@@ -209,8 +217,8 @@ class ModelHost {
       throw failure("consent", "emotion is inferred only with the user's own consent to it");
     }
     const { load } = this.#options;
-    const [kernels, store, modelStore] = await Promise.all([this.kernels(), this.store(), this.modelStore()]);
-    const fitted = (await readJson(store, fitKey(name)))?.value as Fitted | undefined;
+    const [kernels, modelStore] = await Promise.all([this.kernels(), this.modelStore()]);
+    const fitted = BUILT_IN.includes(name) ? undefined : await this.fits.read(name);
     if (fitted) return kernels.fitIntent(await this.model("intent"), fitted.examples, fitted.options);
     const url = this.#address(name);
     const { file, isStored } = await modelFile(
@@ -225,11 +233,6 @@ class ModelHost {
 }
 
 const BUILT_IN: readonly string[] = ["intent", "emotion", "content", "recommendation", "personalization"];
-const fitKey = (name: string): Uint8Array => modelKey("i", name);
-interface Fitted {
-  readonly examples: readonly IntentExample[];
-  readonly options: FitOptions;
-}
 
 async function keep(store: ModelStore, name: string, version: string, file: Uint8Array): Promise<void> {
   const sha256 = toHex(await systemCrypto.sha256(file));
@@ -238,7 +241,6 @@ async function keep(store: ModelStore, name: string, version: string, file: Uint
 }
 
 const seed = (): bigint => mintEpoch(systemRandom);
-const EXAMPLES_BYTES_MAX = 40_000;
 
 /** The functions alone, for those who keep the engine apart. `database`: as `engine.inspect().database` names it. */
 export function createModels(engine: EngineForModels, options: ModelsOptions = {}): Models {
@@ -267,18 +269,10 @@ export function createModels(engine: EngineForModels, options: ModelsOptions = {
     intent: {
       async fit(name, examples, fitOptions = {}) {
         if (BUILT_IN.includes(name)) throw failure("invalid_argument", `'${name}' is the name of a shipped model`);
-        const value = jsonBytes({ examples, options: fitOptions });
-        if (value.length > EXAMPLES_BYTES_MAX) {
-          throw failure("limit_exceeded", "the examples are too large", { detail: EXAMPLES_BYTES_MAX });
-        }
+        const fitted = { examples, options: fitOptions };
+        checkFitted(fitted);
         const model = await host.fit(name, examples, fitOptions);
-        // The phrases are the model: every start fits them again, to the same weights.
-        await (await host.store()).commit({
-          level: "durable",
-          expects: [],
-          deletes: [],
-          puts: [{ key: fitKey(name), value }],
-        });
+        await host.fits.write(name, fitted);
         return model.labels;
       },
     },
@@ -324,11 +318,9 @@ export function createModels(engine: EngineForModels, options: ModelsOptions = {
         return version;
       },
       async eraseLearned() {
-        const store = await host.store();
         await (await visits()).erase();
         await (await personal()).erase();
-        const deletes = [{ from: new TextEncoder().encode("oi"), to: new TextEncoder().encode("oj") }];
-        await store.commit({ level: "strict", expects: [], deletes, puts: [] });
+        await host.fits.erase();
       },
       close: () => host.close(),
     },

@@ -13,6 +13,7 @@ export {
   withModels,
 } from "./client.ts";
 export { coldStart, type Titles } from "./cold-start.ts";
+export type { FittedCollection, FittedIntent } from "./fitted.ts";
 export type { ItemRecommendation, PersonalDecision, RecommendQuery } from "./learned.ts";
 export { type Manifest, type ManifestEntry, readManifest, type Verifier } from "./manifest.ts";
 export { ModelStore, type StoredModel } from "./model-store.ts";
