@@ -6,6 +6,7 @@ import { showBoard } from "./board.ts";
 import { element, setText } from "./dom.ts";
 import { installWeather } from "./network.ts";
 import { changeWeather, showNetwork } from "./network-panel.ts";
+import { onTakeover, showUpdates } from "./update.ts";
 
 const query = new URLSearchParams(location.search);
 const device = query.get("device") ?? "phone";
@@ -91,6 +92,9 @@ showStatus(engine.status.get());
 if (query.get("documents") === "no") element("board").hidden = true;
 else showBoard(engine);
 announceUntilHeard();
+// In a frame the page around it asks, and its worker may take over later than that page's.
+if (parent === window) showUpdates(["/device.html"]);
+else onTakeover(() => location.reload());
 // The tools are for whoever looks; the app itself comes first.
 const tools = import("offline-ai-sync/devtools").then(({ defineDevtools }) => {
   defineDevtools();
