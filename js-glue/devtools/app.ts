@@ -13,6 +13,7 @@ import { PrivacyPanel } from "./panels/privacy.ts";
 import { QueuePanel } from "./panels/queue.ts";
 import { StoragePanel } from "./panels/storage.ts";
 import { TimelinePanel } from "./panels/timeline.ts";
+import type { Records } from "./records.ts";
 import type { Timeline } from "./timeline.ts";
 import { text } from "./view.ts";
 
@@ -22,6 +23,8 @@ export interface PanelProps {
   readonly documents: Documents | undefined;
   readonly cache: ContentCache | undefined;
   readonly timeline: Timeline;
+  /** Rejects where their file cannot be loaded. */
+  readonly records: Promise<Records>;
   /** Buttons that change something are there. */
   readonly allowed: boolean;
 }
@@ -121,8 +124,14 @@ function Tabs({ first, ...props }: PanelProps & { readonly first: string }): Com
   );
 }
 
-export function App(props: Omit<PanelProps, "engine"> & { readonly engine: OfflineSync | undefined; first: string }) {
-  const { engine } = props;
-  if (!engine) return h("p", { class: "empty" }, "Set this element's property `engine` to what open() returned.");
-  return h(Tabs, { ...props, engine, key: engine.inspect().database });
+interface AppProps extends Omit<PanelProps, "engine" | "records"> {
+  readonly engine: OfflineSync | undefined;
+  readonly records: Promise<Records> | undefined;
+  readonly first: string;
+}
+
+export function App({ engine, records, ...props }: AppProps) {
+  if (!engine || !records)
+    return h("p", { class: "empty" }, "Set this element's property `engine` to what open() returned.");
+  return h(Tabs, { ...props, engine, records, key: engine.inspect().database });
 }
