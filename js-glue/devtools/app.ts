@@ -9,6 +9,7 @@ import { useLive, useStatus } from "./hooks.ts";
 import { CachePanel } from "./panels/cache.ts";
 import { ConflictsPanel } from "./panels/conflicts.ts";
 import { DeadLettersPanel } from "./panels/dead-letters.ts";
+import { MetricsPanel } from "./panels/metrics.ts";
 import { PrivacyPanel } from "./panels/privacy.ts";
 import { QueuePanel } from "./panels/queue.ts";
 import { StoragePanel } from "./panels/storage.ts";
@@ -43,6 +44,7 @@ const TABS: readonly Tab[] = [
   { id: "queue", title: "Queue", panel: QueuePanel, count: QueueCount },
   { id: "dead-letters", title: "Dead letters", panel: DeadLettersPanel, count: LetterCount },
   { id: "timeline", title: "Timeline", panel: TimelinePanel },
+  { id: "metrics", title: "Metrics", panel: MetricsPanel },
   { id: "conflicts", title: "Conflicts", panel: ConflictsPanel, there: ({ documents }) => documents !== undefined },
   { id: "cache", title: "Cache", panel: CachePanel, there: ({ cache }) => cache !== undefined },
   { id: "storage", title: "Storage", panel: StoragePanel },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { formatEventId } from "../../js-glue/core/events.ts";
+import { Metrics, summary } from "../../js-glue/devtools/metrics.ts";
 import { Timeline } from "../../js-glue/devtools/timeline.ts";
 import { Recorder } from "../../js-glue/devtools/trace.ts";
 import { enqueue, persist, response, send, settled } from "./trace-words.ts";
@@ -144,5 +145,33 @@ describe("the trace", () => {
   test("an id that is none is not followed", () => {
     assert.equal(new Timeline().resume("no id"), undefined);
     assert.ok(new Timeline().resume(formatEventId({ epoch: 1n, lane: 0, seq: 1 })));
+  });
+});
+
+describe("the readings", () => {
+  const status = (pending: number, applied: number) => ({ pending, applied }) as Parameters<Metrics["read"]>[0];
+  const event = (calledAt: number, settledAt: number) =>
+    ({ calledAt, settledAt }) as Parameters<Metrics["read"]>[1][number];
+
+  test("applied counts by the second, an answer counts once", () => {
+    const metrics = new Metrics();
+    metrics.read(status(9, 100), [], 1_000, 5_000);
+    metrics.read(status(5, 104), [event(1_100, 1_500), event(1_100, 2_500), event(500, 900)], 3_000, 7_000);
+    metrics.read(status(5, 104), [event(1_100, 2_500)], 4_000, 8_000);
+    assert.deepEqual(metrics.readings, [
+      { at: 5, waiting: 9, applied: 0, answered: null },
+      { at: 7, waiting: 5, applied: 2, answered: 400 },
+      { at: 8, waiting: 5, applied: 0, answered: null },
+    ]);
+  });
+
+  test("the last five minutes are kept, and summed up without what is not known", () => {
+    const metrics = new Metrics();
+    for (let second = 0; second < 400; second++) metrics.read(status(second, 0), [], second * 1_000, second * 1_000);
+    assert.equal(metrics.readings.length, 300);
+    assert.equal(metrics.readings[0]?.waiting, 100);
+    assert.deepEqual(summary([2, null, 4]), { mean: 3, most: 4, now: 4 });
+    assert.deepEqual(summary([2, null]), { mean: 2, most: 2 });
+    assert.deepEqual(summary([null]), {});
   });
 });
