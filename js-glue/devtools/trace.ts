@@ -58,7 +58,10 @@ interface Left {
   readonly entries: readonly (Happening & { readonly at: number })[];
 }
 
-const ENTRIES_MAX = 4_000; // a reader takes 5,000
+/** Stands for a call of this page; its event knows all of it. */
+const CALL: Call = { kind: "call", lane: "", level: "", entity: 0, bytes: 0, stored: false, verdict: "unknown" };
+const ENTRIES_MAX = 4_000; // a reader takes 5,000,
+const DAY_MS = 86_400_000; // and a day
 const MAGIC = [79, 65, 83]; // "OAS" begins every answer that is ours (src/wire/frame.h)
 
 const hashOf = (name: string): number =>
@@ -86,10 +89,12 @@ export class Recorder {
     this.#add(openedAt, { kind: "opened" });
   }
 
-  /** `count` were made, the last of which are followed. */
+  /** `count` were made at once, the last of which are followed. What there is to say of them is worked out when it is asked for. */
   called(events: readonly TimelineEvent[], count: number): void {
+    const at = this.#moment(events[0]?.calledAt ?? 0);
+    for (const event of events) this.#entries.push({ at, what: CALL, event });
     this.#leftOut += count - events.length;
-    for (const event of events) this.#add(event.calledAt, this.#callOf(event), event);
+    this.#bound();
   }
 
   hear({ at, direction, entry }: TraceEntry): void {
@@ -106,22 +111,32 @@ export class Recorder {
     else this.#switched(at, note.mode);
   }
 
-  /** The file's text: one entry a line. */
+  /** The file's text: one entry a line, of the last day. */
   export(): string {
-    const entries = this.#written().map((entry) => JSON.stringify({ ...entry, id: undefined }));
-    const head = { format: "offline-ai-sync/trace", version: 1, startedAt: new Date(this.#started).toISOString() };
-    return `${JSON.stringify({ ...head, leftOut: this.#leftOut }).slice(0, -1)},"entries":[\n${entries.join(",\n")}\n]}\n`;
+    const all = this.#written();
+    const end = all.at(-1)?.at ?? 0;
+    const kept = all.filter(({ at }) => end - at <= DAY_MS);
+    const begin = kept[0]?.at ?? 0;
+    const head = {
+      format: "offline-ai-sync/trace",
+      version: 1,
+      startedAt: new Date(this.#started + begin).toISOString(),
+      leftOut: this.#leftOut + all.length - kept.length,
+    };
+    const lines = kept.map((entry) => JSON.stringify({ ...entry, at: entry.at - begin, id: undefined }));
+    return `${JSON.stringify(head).slice(0, -1)},"entries":[\n${lines.join(",\n")}\n]}\n`;
   }
 
   /** For the next page of this tab. */
   leave(): void {
+    const entries = this.#written(); // numbers entities that have none yet
     const left: Left = {
       started: this.#started,
       until: this.#moment(performance.now()),
       leftOut: this.#leftOut,
       mode: this.#mode,
       entities: [...this.#entities.keys()],
-      entries: this.#written(),
+      entries,
     };
     try {
       sessionStorage.setItem(this.#key, JSON.stringify(left));
@@ -194,23 +209,26 @@ export class Recorder {
     return Math.max(0, moment, this.#entries.at(-1)?.at ?? 0);
   }
 
-  #add(at: number, what: Happening, event?: TimelineEvent): Entry {
-    const entry: Entry = { at: this.#moment(at), what, event };
+  #add(at: number, what: Happening): Entry {
+    const entry: Entry = { at: this.#moment(at), what };
     this.#entries.push(entry);
-    if (this.#entries.length > ENTRIES_MAX) {
-      this.#entries.shift();
-      this.#leftOut++;
-    }
+    this.#bound();
     return entry;
+  }
+
+  #bound(): void {
+    const over = Math.max(0, this.#entries.length - ENTRIES_MAX);
+    if (over > 0) this.#entries.splice(0, over);
+    this.#leftOut += over;
   }
 
   /** As they stand now; requests that nobody has answered yet are no news. */
   #written(): (Happening & { readonly at: number })[] {
     const known = this.#entries.filter(({ what }) => what.kind !== "request" || what.outcome !== undefined);
-    return known.map(({ at, what, event }) => ({
-      at,
-      ...(what.kind === "call" && event ? callNow(what, event) : what),
-    }));
+    return known.map(({ at, what, event }) => {
+      if (what.kind !== "call" || !event) return { at, ...what };
+      return { at, ...callNow(what === CALL ? this.#callOf(event) : what, event) };
+    });
   }
 }
 

@@ -4,11 +4,11 @@ import type { Input, Output } from "../../js-glue/core/io.ts";
 
 const EPOCH = 0xabcn;
 const NORMAL = 2;
-const text = (types: readonly string[]): Uint8Array =>
-  new TextEncoder().encode(types.map((type) => `${NORMAL}2\0${type}\0m\0e/1\0\0{}\0`).join(""));
+const text = (types: readonly string[], entity: string): Uint8Array =>
+  new TextEncoder().encode(types.map((type) => `${NORMAL}2\0${type}\0m\0${entity}\0\0{}\0`).join(""));
 
-export const enqueue = (first: number, types: readonly string[]): Input => ({
-  ...{ kind: "enqueue", first, count: types.length, text: text(types) },
+export const enqueue = (first: number, types: readonly string[], entity = "e/1"): Input => ({
+  ...{ kind: "enqueue", first, count: types.length, text: text(types, entity) },
 });
 export const persist = (tx: number, first?: number, seq = 0, count = 1): Output => ({
   kind: "persist",

@@ -15,8 +15,8 @@ class Page {
   constructor() {
     this.timeline.called = (events, count) => this.recorder.called(events, count);
   }
-  hear(direction: "in" | "out", entry: unknown): void {
-    const heard = { at: performance.now(), direction, entry } as const;
+  hear(direction: "in" | "out", entry: unknown, at = performance.now()): void {
+    const heard = { at, direction, entry } as const;
     this.timeline.hear(heard);
     this.recorder.hear(heard);
   }
@@ -114,7 +114,8 @@ describe("the trace", () => {
     assert.equal(kept.size, 1);
     const second = new Page();
     assert.equal(kept.size, 0);
-    second.hear("in", enqueue(1, ["c"]));
+    second.hear("in", enqueue(1, ["c"], "e/2"));
+    second.hear("in", enqueue(2, ["d"]));
     second.hear("out", settled(8, 8, [8]));
     assert.deepEqual(second.told, [
       { kind: "opened" },
@@ -122,9 +123,10 @@ describe("the trace", () => {
       { ...call, stored: true, verdict: "rejected" },
       { kind: "killed" },
       { kind: "opened" },
+      { ...call, entity: 2, stored: false, verdict: "unknown" },
       { ...call, stored: false, verdict: "unknown" },
     ]);
-    assert.equal(second.timeline.events.length, 1);
+    assert.equal(second.timeline.events.length, 2);
     const times = second.file.entries.map(({ at }) => Number(at));
     assert.deepEqual(
       times,
@@ -140,6 +142,18 @@ describe("the trace", () => {
     const one = new Page();
     one.hear("in", enqueue(1, Array(1_500).fill("x")));
     assert.equal(one.file.leftOut, 500);
+  });
+
+  test("a page that stays open for long tells its last day", () => {
+    const page = new Page();
+    const now = performance.now();
+    for (const hour of [1, 2, 26]) page.hear("in", enqueue(hour, ["x"]), now + hour * 3_600_000);
+    const { leftOut, entries } = page.file;
+    assert.equal(leftOut, 2); // the opening, and the first call
+    assert.deepEqual(
+      entries.map(({ at }) => at),
+      [0, 86_400_000],
+    );
   });
 
   test("an id that is none is not followed", () => {
