@@ -45,8 +45,14 @@ class Replay {
     world.contexts_.resize(1);
     world.devices_.resize(1);
     world.devices_.front()->contexts = {0};
-    for (const TraceEntry& entry : trace.entries)
-      if (entry.kind == Kind::kRequest) outcomes_.push_back(&entry);
+    std::size_t before = 0;
+    for (std::size_t i = 0; i < trace.entries.size(); ++i) {
+      if (trace.entries[i].kind == Kind::kRequest) {
+        outcomes_.push_back({&trace.entries[i], before});
+      } else {
+        before = i + 1;
+      }
+    }
     world.script_ = [this](std::size_t context, const engine::Send& send, const World::Reply& reply) {
       answer(context, send, reply);
     };
@@ -74,6 +80,10 @@ class Replay {
   }
 
  private:
+  struct Outcome {
+    const TraceEntry* entry{};
+    std::size_t before{};  // entries that come ahead of it
+  };
   struct Given {
     std::uint32_t number{};
     const TraceEntry* entry{};
@@ -82,6 +92,7 @@ class Replay {
   // Carries out the entry, with the calls of the same moment that follow it, and returns the place of the next one.
   std::size_t perform(std::size_t i) {
     const TraceEntry& entry = trace_->entries[i];
+    played_ = i + 1;
     switch (entry.kind) {
       case Kind::kOpened:
         if (!tab().engine && tab().open_commits == 0) world_->boot(0);
@@ -135,6 +146,7 @@ class Replay {
       text += call.text;
       context.calls[context.next_command++] = std::move(call);
     }
+    played_ = i;
     const std::uint32_t count = context.next_command - first;
     say(std::to_string(count) + (count == 1 ? " call" : " calls"));
     if (context.engine) world_->feed(0, engine::Enqueue{first, count, to_bytes(as_bytes(text))});
@@ -153,10 +165,20 @@ class Replay {
     world_->kill(0);
   }
 
-  // The next outcome that the page saw, but not before its time; else what the network does as it is switched.
+  // Not before its time, nor before all that the page did ahead of it.
+  [[nodiscard]] bool may_come(std::size_t i, std::int64_t earlier_ms) const {
+    return i < outcomes_.size() && outcomes_[i].before <= played_ &&
+           outcomes_[i].entry->at <= world_->now_ + earlier_ms;
+  }
+
+  // The next outcome that the page saw; else what the network does as it is switched. An answer that nobody has met is passed over
+  // when that of the request behind it may come: trouble is for who asks in its time.
   TraceEntry next_outcome() {
-    if (!over_ && met_ < outcomes_.size() && outcomes_[met_]->at <= world_->now_ + kEarlierMs)
-      return *outcomes_[met_++];
+    while (may_come(next_ + 1, 0) && outcomes_[next_].entry->way == Way::kAnswered) ++next_;
+    if (!over_ && may_come(next_, kEarlierMs)) {
+      ++met_;
+      return *outcomes_[next_++].entry;
+    }
     TraceEntry made{.kind = Kind::kRequest, .way = Way::kAnswered};
     if (over_ || network_ == Network::kOnline) return made;
     made.way = network_ == Network::kOffline   ? Way::kRequestLost
@@ -205,7 +227,9 @@ class Replay {
 
   World* world_;
   const Trace* trace_;
-  std::vector<const TraceEntry*> outcomes_;
+  std::vector<Outcome> outcomes_;
+  std::size_t played_ = 0;  // entries
+  std::size_t next_ = 0;
   std::size_t met_ = 0;
   std::vector<Given> calls_;
   std::size_t applied_ = 0;
