@@ -27,6 +27,7 @@ const ignore = (): void => undefined;
 function recordsOf(engine: OfflineSync, timeline: Timeline): Promise<Records> {
   const openedAt = performance.now();
   const records = import("./records.ts").then(({ Records }) => new Records(engine, timeline, openedAt));
+  records.catch(ignore); // nobody may be listening yet
   timeline.called = (events, count) => records.then(({ recorder }) => recorder.called(events, count), ignore);
   return records;
 }
