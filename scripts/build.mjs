@@ -130,6 +130,7 @@ async function emitScripts(esbuild) {
       ...browser,
       splitting,
       chunkNames: "chunk-[hash]",
+      loader: { ".css": "text" },
       plugins: [gluePlugin({ inline: false })],
       external: ["react", "vue", "svelte", "svelte/*", "onnxruntime-web", "onnxruntime-web/*", "@tensorflow/*"],
     });

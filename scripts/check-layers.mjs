@@ -109,7 +109,7 @@ const packages_of = {
   server: server_packages,
   cli: /^node:/,
   runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#infer\.mjs$)/,
-  devtools: /^preact($|\/hooks$)/,
+  devtools: /^(preact($|\/hooks$)|uplot($|\/dist\/uPlot\.min\.css$))/,
   bindings: /^(react($|\/)|vue$|svelte($|\/))/,
 };
 // `web` and the package tests see what a user of the package sees.

@@ -9,10 +9,12 @@ import { useLive, useStatus } from "./hooks.ts";
 import { CachePanel } from "./panels/cache.ts";
 import { ConflictsPanel } from "./panels/conflicts.ts";
 import { DeadLettersPanel } from "./panels/dead-letters.ts";
+import { MetricsPanel } from "./panels/metrics.ts";
 import { PrivacyPanel } from "./panels/privacy.ts";
 import { QueuePanel } from "./panels/queue.ts";
 import { StoragePanel } from "./panels/storage.ts";
 import { TimelinePanel } from "./panels/timeline.ts";
+import type { Records } from "./records.ts";
 import type { Timeline } from "./timeline.ts";
 import { text } from "./view.ts";
 
@@ -22,6 +24,8 @@ export interface PanelProps {
   readonly documents: Documents | undefined;
   readonly cache: ContentCache | undefined;
   readonly timeline: Timeline;
+  /** Rejects where their file cannot be loaded. */
+  readonly records: Promise<Records>;
   /** Buttons that change something are there. */
   readonly allowed: boolean;
 }
@@ -40,6 +44,7 @@ const TABS: readonly Tab[] = [
   { id: "queue", title: "Queue", panel: QueuePanel, count: QueueCount },
   { id: "dead-letters", title: "Dead letters", panel: DeadLettersPanel, count: LetterCount },
   { id: "timeline", title: "Timeline", panel: TimelinePanel },
+  { id: "metrics", title: "Metrics", panel: MetricsPanel },
   { id: "conflicts", title: "Conflicts", panel: ConflictsPanel, there: ({ documents }) => documents !== undefined },
   { id: "cache", title: "Cache", panel: CachePanel, there: ({ cache }) => cache !== undefined },
   { id: "storage", title: "Storage", panel: StoragePanel },
@@ -121,8 +126,14 @@ function Tabs({ first, ...props }: PanelProps & { readonly first: string }): Com
   );
 }
 
-export function App(props: Omit<PanelProps, "engine"> & { readonly engine: OfflineSync | undefined; first: string }) {
-  const { engine } = props;
-  if (!engine) return h("p", { class: "empty" }, "Set this element's property `engine` to what open() returned.");
-  return h(Tabs, { ...props, engine, key: engine.inspect().database });
+interface AppProps extends Omit<PanelProps, "engine" | "records"> {
+  readonly engine: OfflineSync | undefined;
+  readonly records: Promise<Records> | undefined;
+  readonly first: string;
+}
+
+export function App({ engine, records, ...props }: AppProps) {
+  if (!engine || !records)
+    return h("p", { class: "empty" }, "Set this element's property `engine` to what open() returned.");
+  return h(Tabs, { ...props, engine, records, key: engine.inspect().database });
 }

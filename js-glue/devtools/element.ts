@@ -5,8 +5,10 @@ import type { OfflineSync } from "../browser/client.ts";
 import type { ContentCache } from "../cache/content-cache.ts";
 import type { Documents } from "../documents/documents.ts";
 import { App } from "./app.ts";
+import type { Records } from "./records.ts";
 import { STYLE } from "./style.ts";
 import { Timeline } from "./timeline.ts";
+import type { TraceNote } from "./trace.ts";
 
 /** The element `<offline-ai-devtools>`; it only reads unless `allow-actions` stands. */
 export interface DevtoolsElement extends HTMLElement {
@@ -15,6 +17,19 @@ export interface DevtoolsElement extends HTMLElement {
   /** Conflicts and the export of a person's data include these. */
   documents: Documents | undefined;
   cache: ContentCache | undefined;
+  /** Puts into the trace what this page knows of its network and the engine cannot (docs/testing.md). */
+  note(note: TraceNote): void;
+}
+
+/** Where the file cannot be loaded there is no trace and no chart; their panels say so. */
+const ignore = (): void => undefined;
+
+function recordsOf(engine: OfflineSync, timeline: Timeline): Promise<Records> {
+  const openedAt = performance.now();
+  const records = import("./records.ts").then(({ Records }) => new Records(engine, timeline, openedAt));
+  records.catch(ignore); // nobody may be listening yet
+  timeline.called = (events, count) => records.then(({ recorder }) => recorder.called(events, count), ignore);
+  return records;
 }
 
 const makeClass = () =>
@@ -25,6 +40,7 @@ const makeClass = () =>
     #documents: Documents | undefined;
     #cache: ContentCache | undefined;
     #timeline = new Timeline();
+    #records: Promise<Records> | undefined;
     #deafen: (() => void) | undefined;
     #asked = false;
 
@@ -43,6 +59,7 @@ const makeClass = () =>
       if (engine === this.#engine) return;
       this.#engine = engine;
       this.#timeline = new Timeline();
+      this.#records = engine && recordsOf(engine, this.#timeline);
       this.#listen();
       this.#show();
     }
@@ -63,6 +80,11 @@ const makeClass = () =>
       this.#show();
     }
 
+    note(note: TraceNote): void {
+      const at = performance.now();
+      this.#records?.then(({ recorder }) => recorder.note(note, at), ignore);
+    }
+
     connectedCallback(): void {
       this.#listen();
       this.#show();
@@ -81,8 +103,18 @@ const makeClass = () =>
     /** The times of an event are known only to those who listened while it passed. */
     #listen(): void {
       this.#deafen?.();
-      const timeline = this.#timeline;
-      this.#deafen = this.isConnected ? this.#engine?.on("trace", (entry) => timeline.hear(entry)) : undefined;
+      this.#deafen = undefined;
+      const [engine, timeline, records] = [this.#engine, this.#timeline, this.#records];
+      if (!engine || !records || !this.isConnected) return;
+      const off = engine.on("trace", (entry) => {
+        timeline.hear(entry);
+        records.then(({ recorder }) => recorder.hear(entry), ignore);
+      });
+      records.then((all) => all.start(), ignore);
+      this.#deafen = () => {
+        off();
+        records.then((all) => all.stop(), ignore);
+      };
     }
 
     /** Several properties set in a row are one rendering. */
@@ -94,7 +126,7 @@ const makeClass = () =>
         if (!this.isConnected) return;
         const { engine, documents, cache } = this;
         const props = {
-          ...{ engine, documents, cache, timeline: this.#timeline },
+          ...{ engine, documents, cache, timeline: this.#timeline, records: this.#records },
           allowed: this.hasAttribute("allow-actions"),
           first: this.getAttribute("tab") ?? "queue",
         };

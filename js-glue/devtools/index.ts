@@ -4,3 +4,4 @@
  */
 
 export { type DevtoolsElement, defineDevtools } from "./element.ts";
+export type { NetworkMode, TraceNote } from "./trace.ts";

@@ -5,9 +5,9 @@
  */
 
 import type { TraceEntry } from "../browser/client.ts";
-import { formatEventId, LANES, type LaneName, type Position } from "../core/events.ts";
+import { DURABILITIES, type Durability, formatEventId, LANES, type LaneName, type Position } from "../core/events.ts";
 import type { Accepted, Input, Notice, Output } from "../core/io.ts";
-import { VERDICT_KINDS } from "../core/verdicts.ts";
+import { parseEventId, VERDICT_KINDS } from "../core/verdicts.ts";
 
 /** Times are milliseconds of `performance.now()`. */
 export interface TimelineEvent {
@@ -15,6 +15,9 @@ export interface TimelineEvent {
   readonly eventType: string;
   readonly entity: string;
   readonly lane: LaneName;
+  readonly level: Durability;
+  /** Of its data, as JSON. */
+  readonly bytes: number;
   readonly calledAt: number;
   storedAt?: number;
   pushedAt?: number;
@@ -22,8 +25,12 @@ export interface TimelineEvent {
   verdict?: string;
 }
 
+const encoder = new TextEncoder();
 const EVENTS_MAX = 1_000;
 const FIELDS = 6; // of a call's text (core/calls.ts)
+
+/** Nothing of these is known any more. */
+const EARLIER = { lane: "normal", level: "strict", bytes: 0, calledAt: 0 } as const;
 
 /** An event, and where it stands once it is stored. */
 interface Call {
@@ -44,10 +51,21 @@ export class Timeline {
   readonly #sends = new Map<number, number>();
   /** When the push was sent whose answer is being carried out. */
   #cause: number | undefined;
+  /** Is told of each run of calls: those that are followed, and how many there were. */
+  called: ((events: readonly TimelineEvent[], count: number) => unknown) | undefined;
 
   /** Newest first. */
   get events(): readonly TimelineEvent[] {
     return [...this.#calls.values()].map(({ event }) => event).reverse();
+  }
+
+  /** Follows an event that an earlier page has stored. It is not shown: its times are that page's. */
+  resume(id: string): TimelineEvent | undefined {
+    const place = parseEventId(id);
+    if (!place) return undefined;
+    const event: TimelineEvent = { id, eventType: "", entity: "", ...EARLIER };
+    this.#streamAt(place).set(place.seq, event);
+    return event;
   }
 
   hear({ at, direction, entry }: TraceEntry): void {
@@ -80,11 +98,15 @@ export class Timeline {
   #called(at: number, { first, count, text }: Extract<Input, { readonly kind: "enqueue" }>): void {
     // Of a long run only the last calls are kept anyway.
     const fields = new TextDecoder().decode(text).split("\0");
+    const events: TimelineEvent[] = [];
     for (let i = Math.max(0, count - EVENTS_MAX); i < count; i++) {
-      const [urgency = "", eventType = "", , entity = ""] = fields.slice(i * FIELDS, (i + 1) * FIELDS);
-      const lane = LANES[Number(urgency[0])] ?? "normal";
-      this.#calls.set(first + i, { event: { id: "", eventType, entity, lane, calledAt: at } });
+      const [urgency = "", eventType = "", , entity = "", , json = ""] = fields.slice(i * FIELDS, (i + 1) * FIELDS);
+      const [lane, level] = [LANES[Number(urgency[0])] ?? "normal", DURABILITIES[Number(urgency[1])] ?? "strict"];
+      const event = { id: "", eventType, entity, lane, level, bytes: encoder.encode(json).length, calledAt: at };
+      this.#calls.set(first + i, { event });
+      events.push(event);
     }
+    this.called?.(events, count);
     for (const [number, { stream, seq = 0 }] of this.#calls) {
       if (this.#calls.size <= EVENTS_MAX) break;
       this.#calls.delete(number);
@@ -93,9 +115,7 @@ export class Timeline {
   }
 
   #stored(at: number, { first, count, epoch, lane, seq }: Accepted): void {
-    const key = streamOf({ epoch, lane });
-    const stream = this.#streams.get(key) ?? new Map<number, TimelineEvent>();
-    this.#streams.set(key, stream);
+    const stream = this.#streamAt({ epoch, lane });
     for (let i = 0; i < count; i++) {
       const call = this.#calls.get(first + i);
       if (!call) continue;
@@ -103,6 +123,13 @@ export class Timeline {
       Object.assign(call.event, { id: formatEventId({ epoch, lane, seq: seq + i }), storedAt: at });
       stream.set(seq + i, call.event);
     }
+  }
+
+  #streamAt(place: Pick<Position, "epoch" | "lane">): Map<number, TimelineEvent> {
+    const key = streamOf(place);
+    const stream = this.#streams.get(key) ?? new Map<number, TimelineEvent>();
+    this.#streams.set(key, stream);
+    return stream;
   }
 
   #settled(at: number, notice: Extract<Notice, { readonly notice: "settled" }>): void {

@@ -43,6 +43,8 @@ export interface WorkerScope {
   readonly location: { readonly href: string; readonly origin: string };
   readonly registration?: ServiceWorkerRegistration;
   /** As the browser's. */
+  skipWaiting?(): Promise<void>;
+  /** As the browser's. */
   addEventListener(type: string, listener: (event: never) => void): void;
 }
 

@@ -7,7 +7,7 @@ import { attach, optionsFromQuery, type WorkerScope } from "./attach.ts";
 
 export { type AttachOptions, attach, type DrainMessage, optionsFromQuery, type WorkerScope } from "./attach.ts";
 export { type CapturedRequest, REQUEST_EVENT } from "./capture.ts";
-export { keepRelease, type ReleaseOptions } from "./release.ts";
+export { keepRelease, type ReleaseMessage, type ReleaseOptions } from "./release.ts";
 
 declare const self: WorkerScope | undefined;
 

@@ -4,7 +4,7 @@
  *
  * All of them are kept at install, or the release is not installed. From then on they are answered from what is kept, at once
  * and without asking the network. The next release is another worker script, so the browser finds it by itself; it takes over
- * when no page uses this one any more.
+ * when no page uses this one any more, or when a page asks it to: that page, and every other one of the old release, loads again.
  */
 
 import { failure } from "../core/errors.ts";
@@ -19,6 +19,14 @@ export interface ReleaseOptions {
   /** Addresses, relative to the worker's script. */
   readonly files: readonly string[];
 }
+
+/** What a page posts to the worker that waits (`registration.waiting`) to have its release used now. */
+export interface ReleaseMessage {
+  readonly type: "oas-release";
+}
+
+const isReleaseMessage = (data: unknown): data is ReleaseMessage =>
+  (data as Partial<ReleaseMessage> | null)?.type === "oas-release";
 
 /** Keeps a release whole or not at all, and answers from it; the next one takes over when no page uses this one. */
 export function keepRelease(scope: WorkerScope, { name, release, files }: ReleaseOptions): void {
@@ -43,6 +51,9 @@ export function keepRelease(scope: WorkerScope, { name, release, files }: Releas
       await Promise.all(stale.map((one) => caches.delete(one)));
     };
     event.waitUntil(drop());
+  });
+  scope.addEventListener("message", (event: ExtendableMessageEvent) => {
+    if (isReleaseMessage(event.data)) event.waitUntil(Promise.resolve(scope.skipWaiting?.()));
   });
   scope.addEventListener("fetch", (event: FetchEvent) => {
     const { method, mode, url } = event.request;

@@ -65,6 +65,19 @@ async function timeline(frame, shot) {
   await shot("timeline");
 }
 
+async function metrics(frame, shot) {
+  await open(frame, "metrics");
+  await panel(frame).locator(".charts canvas").nth(2).waitFor();
+  await frame.uncheck("#online");
+  await frame.click("#views");
+  const waiting = panel(frame).locator("tbody").first().locator("td").nth(1);
+  await waiting.getByText("100", { exact: true }).waitFor();
+  await frame.check("#online");
+  await waiting.getByText("0", { exact: true }).waitFor();
+  await frame.waitForTimeout(2_000); // a line needs some points
+  await shot("metrics");
+}
+
 async function conflicts(phone, laptop, shot) {
   for (const frame of [phone, laptop]) {
     await open(frame, "conflicts");
@@ -153,6 +166,7 @@ export async function tour(page, url, log) {
     queue: () => queue(phone, shot),
     "dead letters": () => deadLetters(phone, shot),
     timeline: () => timeline(phone, shot),
+    metrics: () => metrics(phone, shot),
     conflicts: () => conflicts(phone, laptop, shot),
     cache: () => cache(phone, shot),
     "storage and privacy": () => storageAndPrivacy(page, phone, shot),

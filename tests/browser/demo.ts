@@ -27,12 +27,17 @@ export function troublesOf(page: Page): readonly string[] {
 export class Demo {
   readonly #folder = mkdtempSync(join(tmpdir(), "oas-demo-"));
   #server: ChildProcess | undefined;
+  readonly #site: string;
   url = "";
   #key = "";
 
+  constructor(site = "dist/demo") {
+    this.#site = site;
+  }
+
   async start(): Promise<void> {
     const db = `sqlite:${join(this.#folder, "db.sqlite")}`;
-    const args = ["dist/cli.js", "serve", "--demo", "dist/demo", "--port", "0", "--json", "--log", "error", "--db", db];
+    const args = ["dist/cli.js", "serve", "--demo", this.#site, "--port", "0", "--json", "--log", "error", "--db", db];
     const server = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#server = server;
     const line = await new Promise<string>((resolve, reject) => {

@@ -1,36 +1,8 @@
 // The timeline of the devtools: what a trace says about each event, and nothing it does not say.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Input, Output } from "../../js-glue/core/io.ts";
 import { percentile, Timeline } from "../../js-glue/devtools/timeline.ts";
-
-const EPOCH = 0xabcn;
-const NORMAL = 2;
-const text = (types: readonly string[]): Uint8Array =>
-  new TextEncoder().encode(types.map((type) => `${NORMAL}2\0${type}\0m\0e/1\0\0{}\0`).join(""));
-
-const enqueue = (first: number, types: readonly string[]): Input => ({
-  ...{ kind: "enqueue", first, count: types.length, text: text(types) },
-});
-const persist = (tx: number, first?: number, seq = 0, count = 1): Output => ({
-  kind: "persist",
-  tx,
-  batch: { level: "strict", expects: [], deletes: [], puts: [] },
-  covers: first === undefined ? [] : [{ first, count, epoch: EPOCH, lane: NORMAL, seq }],
-});
-const send = (request: number): Output => ({
-  ...{ kind: "send", request, pull: false, timeoutMs: 1, body: new Uint8Array(0) },
-});
-const response = (request: number): Input => ({
-  ...{ kind: "response", request, status: 200, retryAfterMs: 0, body: new Uint8Array(0) },
-});
-const settled = (from: number, upto: number, rejected: readonly number[] = [], late = false): Output => ({
-  kind: "deliver",
-  notice: {
-    ...{ notice: "settled", epoch: EPOCH, lane: NORMAL, from, upto, late },
-    exceptions: rejected.map((seq) => ({ seq, verdict: 1, code: 1 })),
-  },
-});
+import { enqueue, persist, response, send, settled } from "./trace-words.ts";
 
 function told(...story: readonly (readonly ["in" | "out" | "trap", number, unknown])[]): Timeline {
   const timeline = new Timeline();

@@ -381,6 +381,7 @@ void World::send(std::size_t index, const engine::Send& send) {
       feed(index, std::move(input));
     });
   };
+  if (script_) return script_(index, send, reply);
   const std::int64_t delay = prng_.between(5, 60);
   const bool reachable = now_ >= device.offline_until && now_ >= server_down_until_;
   if (!reachable || faults_.hit(Fault::kRequestLost, 1, 12)) return reply(delay, engine::SendFailed{send.request});
@@ -402,8 +403,7 @@ void World::send(std::size_t index, const engine::Send& send) {
   at(now_ + delay, [this, index, send, reply] { arrive(index, send, reply); });
 }
 
-void World::arrive(std::size_t index, const engine::Send& send,
-                   const std::function<void(std::int64_t, engine::Input)>& reply) {
+void World::arrive(std::size_t index, const engine::Send& send, const Reply& reply) {
   Device& device = *devices_[contexts_[index]->device];
   if (now_ < server_down_until_) return reply(5, engine::SendFailed{send.request});
   if (faults_.hit(Fault::kRequestDoubled, 1, 20))

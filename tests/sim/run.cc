@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/sim_points.h"
+#include "sim/replay.h"
 #include "sim/world.h"
 
 namespace oas::sim {
@@ -15,7 +16,7 @@ namespace {
 constexpr std::string_view kUsage =
     "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--machines] [--without "
     "FAULTS] "
-    "[--lanes N] [--mutant NAME] [--mutants] [--json]\n"
+    "[--lanes N] [--mutant NAME] [--mutants] [--replay FILE] [--json]\n"
     "  --seeds N      worlds to run (default 500), numbered from --from (default 1)\n"
     "  --seed SEED    one world, twice: prints its digest and what it found\n"
     "  --without A,B  the same world, but these faults never strike; to find out which of them matter\n"
@@ -24,6 +25,7 @@ constexpr std::string_view kUsage =
     "  --trace        tell what happens in the one world of --seed\n"
     "  --mutant NAME  with the protocol mistake of that name switched on\n"
     "  --mutants      every mistake in turn, each until its first violation, at most --seeds (default 200) worlds\n"
+    "  --replay FILE  a trace that the devtools have exported: the same calls and the same network once more\n"
     "  --json         one JSON object as the last line\n";
 
 struct MutantRow {
@@ -51,6 +53,7 @@ struct Options {
   std::optional<std::uint64_t> seeds;
   std::optional<std::uint64_t> seed;
   std::optional<MutantRow> mutant;
+  std::string_view trace_file;
   FaultSet without = unless_asked();
   std::uint32_t lanes = kLaneCount;
   bool mutants = false;
@@ -92,6 +95,8 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
         options.seed = count;
       } else if (name == "--lanes" && count && *count > 0 && *count <= kLaneCount) {
         options.lanes = static_cast<std::uint32_t>(*count);
+      } else if (name == "--replay" && !value.empty()) {
+        options.trace_file = value;
       } else if (name == "--without") {
         for (std::size_t fault = 0; fault < kFaultCount; ++fault)
           if (value.find(kFaultNames[fault]) != std::string_view::npos) options.without[fault] = true;
@@ -230,6 +235,8 @@ int simulate(const std::vector<std::string_view>& arguments) {
     return 2;
   }
   if (options->mutants) return run_mutants(*options);
+  if (!options->trace_file.empty())
+    return replay_file(options->trace_file, options->mutant ? options->mutant->id : Mutant::kNone);
   return options->seed ? replay(*options) : run_seeds(*options);
 }
 

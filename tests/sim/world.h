@@ -41,6 +41,9 @@ class World {
   Report run();
 
  private:
+  friend class Replay;  // replay.cc
+  using Reply = std::function<void(std::int64_t delay, engine::Input input)>;
+
   struct Call {
     std::uint32_t number{};  // 0 = anonymous
     Lane lane{};
@@ -115,8 +118,7 @@ class World {
   void commit(std::size_t context, std::uint32_t instance, const engine::Persist& persist);
   void end_transaction(std::size_t context, const engine::Persist& persist, bool written);
   void send(std::size_t context, const engine::Send& send);
-  void arrive(std::size_t context, const engine::Send& send,
-              const std::function<void(std::int64_t, engine::Input)>& reply);
+  void arrive(std::size_t context, const engine::Send& send, const Reply& reply);
   void deliver(std::size_t context, const engine::Notice& notice);
   void accepted(std::size_t context, const engine::Accepted& notice);
   void promise(Device& device, const Call& call);
@@ -157,6 +159,8 @@ class World {
   Faults faults_;
   Ledger ledger_;
   Server server_;
+  // Decides what becomes of each request, where a trace is replayed.
+  std::function<void(std::size_t context, const engine::Send& send, const Reply& reply)> script_;
   std::int64_t now_ = 1;
   std::uint64_t serial_ = 0;
   std::map<std::pair<std::int64_t, std::uint64_t>, std::function<void()>> agenda_;

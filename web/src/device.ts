@@ -4,14 +4,23 @@ import { type OfflineSync, OfflineSyncError, open, type SyncStatus } from "offli
 import { type ContentCache, openCache } from "offline-ai-sync/cache";
 import { showBoard } from "./board.ts";
 import { element, setText } from "./dom.ts";
-import { installWeather } from "./network.ts";
+import { getWeather, installWeather } from "./network.ts";
 import { changeWeather, showNetwork } from "./network-panel.ts";
+import { onTakeover, showUpdates } from "./update.ts";
 
 const query = new URLSearchParams(location.search);
 const device = query.get("device") ?? "phone";
 const name = `demo-${device}`;
 
-installWeather();
+// Only the queue's own requests are in its trace; before the tools have come nobody keeps one.
+installWeather(Math.random, (what, path) => {
+  if (path.includes("/sync/")) element("tools").note?.({ kind: "lost", what });
+});
+addEventListener("weather", () => {
+  const { online, trouble } = getWeather();
+  const mode = online ? (trouble === "none" ? "online" : trouble) : "offline";
+  element("tools").note?.({ kind: "network", mode });
+});
 const engine: OfflineSync = open({
   name,
   url: "/api/offline-ai",
@@ -91,6 +100,9 @@ showStatus(engine.status.get());
 if (query.get("documents") === "no") element("board").hidden = true;
 else showBoard(engine);
 announceUntilHeard();
+// In a frame the page around it asks, and its worker may take over later than that page's.
+if (parent === window) showUpdates(["/device.html"]);
+else onTakeover(() => location.reload());
 // The tools are for whoever looks; the app itself comes first.
 const tools = import("offline-ai-sync/devtools").then(({ defineDevtools }) => {
   defineDevtools();

@@ -1,6 +1,7 @@
 /** The server's side of the demo: what has been applied, read through the public API. */
 
 import { element, setRows, setText } from "./dom.ts";
+import { showUpdates } from "./update.ts";
 
 interface HistoryItem {
   readonly id: string;
@@ -82,3 +83,4 @@ async function poll(): Promise<void> {
 void poll();
 // Without it the page works as well, only not without a network.
 navigator.serviceWorker?.register("/sw.js").catch(() => undefined);
+showUpdates(["/", "/device.html"]);

@@ -16,6 +16,7 @@ import { onnxRuntime } from "offline-ai-sync/models/onnx";
 import { tfjsRuntime } from "offline-ai-sync/models/tfjs";
 import { element, setRows, setText } from "./dom.ts";
 import { EXAMPLES, examplesOf, inputOf, MODELS, type Shown } from "./models-input.ts";
+import { showUpdates } from "./update.ts";
 
 const top = 5;
 const groups = 20;
@@ -279,3 +280,4 @@ element("sample").addEventListener("change", () => {
   act(predict);
 });
 showModel();
+showUpdates(["/"]);

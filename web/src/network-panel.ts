@@ -27,10 +27,7 @@ function slider({ key, label, max, step, shown }: Slider): HTMLElement {
     input.value = String(getWeather()[key]);
     words.textContent = `${label}: ${shown(getWeather()[key])}`;
   };
-  input.addEventListener("input", () => {
-    setWeather({ [key]: Number(input.value) });
-    show();
-  });
+  input.addEventListener("input", () => changeWeather({ [key]: Number(input.value) }));
   addEventListener("weather", show);
   show();
   row.append(words, input);

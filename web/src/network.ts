@@ -40,19 +40,26 @@ function pause(ms: number, signal: AbortSignal | null | undefined): Promise<void
   });
 }
 
-/** Call it before anything fetches. `random` decides what is lost. */
-export function installWeather(random: () => number = Math.random): void {
+/** Call it before anything fetches. `random` decides what is lost; `lost` is told so, just before the caller is. */
+export function installWeather(
+  random: () => number,
+  lost: (what: "request" | "reply", path: string) => void = () => undefined,
+): void {
   const real = globalThis.fetch.bind(globalThis);
   globalThis.fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : String(input), location.href);
     if (!url.pathname.startsWith("/api/")) return real(input, init);
     if (weather.latencyMs > 0) await pause(weather.latencyMs, init?.signal);
     const { online, trouble, requestsLost, repliesLost } = weather;
-    if (!online || random() < requestsLost) throw cut();
+    if (!online || random() < requestsLost) {
+      lost("request", url.pathname);
+      throw cut();
+    }
     if (trouble !== "none") return FOREIGN[trouble]();
     const reply = await real(input, init);
     if (random() >= repliesLost) return reply;
     await reply.body?.cancel();
+    lost("reply", url.pathname);
     throw cut();
   };
   Object.defineProperty(navigator, "onLine", { configurable: true, get: () => weather.online });

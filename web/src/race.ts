@@ -5,6 +5,7 @@ import { element, setText } from "./dom.ts";
 import { NaiveQueue } from "./naive.ts";
 import { FINE, installWeather, type Weather } from "./network.ts";
 import { changeWeather, showNetwork } from "./network-panel.ts";
+import { showUpdates } from "./update.ts";
 
 const api = "/api/offline-ai";
 const WAYS = ["naive", "engine"] as const;
@@ -156,3 +157,4 @@ sessionStorage.removeItem("after-storm");
 void poll();
 // For scripts that drive this page.
 Object.assign(globalThis, { engine, race: { send, waiting, changeWeather, device, sent: () => sent } });
+showUpdates(["/"]);

@@ -2,9 +2,9 @@
 
 import { type ComponentChild, h } from "preact";
 import type { PanelProps } from "../app.ts";
-import { useLive } from "../hooks.ts";
+import { useActing, useLive } from "../hooks.ts";
 import { percentile, type TimelineEvent } from "../timeline.ts";
-import { empty, quiet, short, table, text } from "../view.ts";
+import { button, download, empty, outcome, quiet, short, table, text } from "../view.ts";
 
 const SHOWN_MAX = 25;
 const WIDTH = 240;
@@ -41,7 +41,25 @@ function bar(event: TimelineEvent, longest: number): ComponentChild {
   return h("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "bar", "aria-hidden": true }, parts);
 }
 
-export function TimelinePanel({ engine, timeline }: PanelProps): ComponentChild {
+/** Also before there is an event: what the network did may be the whole story. */
+export function TimelinePanel(props: PanelProps): ComponentChild {
+  const acting = useActing();
+  const save = async (): Promise<void> => {
+    const { recorder } = await props.records;
+    download("offline-ai-trace.json", "application/json", [recorder.export()]);
+  };
+  return h(
+    "div",
+    null,
+    h(Events, props),
+    button("Export trace", () =>
+      acting.act(save, "Saved. It holds times, sizes and verdicts, never what an event says."),
+    ),
+    outcome(acting),
+  );
+}
+
+function Events({ engine, timeline }: PanelProps): ComponentChild {
   const { value: events = [] } = useLive(
     async () => timeline.events,
     (changed) => engine.status.subscribe(changed),
