@@ -1,0 +1,161 @@
+/**
+ * The one way into a document at the server, within a locked space: an edit, the end of a refused one, or a fold.
+ *
+ *   judge under the next number → rules of the application → change, conflicts, record
+ */
+
+import type { Judgement } from "../../core/documents-core.ts";
+import { OfflineSyncError } from "../../core/errors.ts";
+import { Reject } from "../handlers.ts";
+import type { Tx } from "../store/database.ts";
+import type { Store } from "../store/store.ts";
+import type { Collections } from "./collections.ts";
+import { keepConflicts } from "./conflict-rows.ts";
+import type { Merge, MergeCore } from "./core.ts";
+import { type DocumentName, nameOfKey, schemaKey, shownSpace } from "./names.ts";
+import { cursorOf } from "./reads.ts";
+import { appendChange, type Record, readRecord, type Space, writeRecord } from "./rows.ts";
+
+export interface Edit {
+  readonly delta: Uint8Array;
+  readonly principal: string;
+  /** Whose edit it is; null = the server's own, which used so many numbers. */
+  readonly device: Uint8Array | null;
+  readonly serverNumbers: number;
+}
+
+export interface AcceptanceOptions {
+  readonly store: Store;
+  readonly merge: MergeCore;
+  readonly now: () => number;
+}
+
+export class Acceptance {
+  readonly #options: AcceptanceOptions;
+  readonly #collections: Collections;
+
+  constructor(options: AcceptanceOptions, collections: Collections) {
+    this.#options = options;
+    this.#collections = collections;
+  }
+
+  /** The classes of the conflicts it opens; undefined when everything was here already and nothing is written. Throws `Reject`. */
+  async accept(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<readonly string[] | undefined> {
+    const now = this.#options.now();
+    const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
+    const judgement = await this.#judge(tx, space, record, schema, edit, now);
+    if (!judgement.changed) return undefined;
+    const context = {
+      tenant: space.tenant,
+      principal: edit.principal,
+      space: shownSpace(space.id),
+      collection: name.collection,
+      id: name.id,
+    };
+    await this.#collections.check(tx, space, name, context, judgement.view.json, record.visible);
+    await appendChange(tx, space, name.key, judgement.change, edit.device, now);
+    return this.#write(
+      tx,
+      space,
+      name.key,
+      { ...record, edits: record.edits + 1 },
+      judgement,
+      schema,
+      edit.serverNumbers,
+    );
+  }
+
+  async #write(
+    tx: Tx,
+    space: Space,
+    key: string,
+    record: Record,
+    { state, view }: Pick<Judgement, "state" | "view">,
+    schema: string,
+    serverNumbers: number,
+  ): Promise<readonly string[]> {
+    const now = this.#options.now();
+    const opened = await keepConflicts(tx, space, key, record.conflicts, view.records, now);
+    const { edits, serverN } = record;
+    const conflicts = view.records.length;
+    await writeRecord(
+      tx,
+      space,
+      key,
+      { body: state, edits, conflicts, serverN: serverN + serverNumbers, view, schema },
+      now,
+    );
+    return opened;
+  }
+
+  async #judge(tx: Tx, space: Space, record: Record, schema: string, edit: Edit, now: number): Promise<Judgement> {
+    const stamp = { incarnation: this.#options.store.incarnation, change: space.head + 1, receivedAt: now };
+    const judge = (acknowledged: number): Promise<Judgement> =>
+      this.#options.merge.run(({ core, rules }) =>
+        core.judge(record.body, rules(schema), edit.delta, stamp, acknowledged),
+      );
+    const refuse = (error: unknown): never => {
+      if (isRefusal(error)) throw new Reject(error.code, error.message);
+      throw error;
+    };
+    try {
+      return await judge(0);
+    } catch (error) {
+      if (!isRefusal(error) || error.code !== "stale_edit") return refuse(error);
+      // The edit does not say itself that its writer had seen what is folded; the device may have said so.
+      const seen = edit.device === null ? space.head : ((await cursorOf(tx, space, edit.device))?.seq ?? 0);
+      return judge(seen).catch(refuse);
+    }
+  }
+
+  /** Says in the change order that the numbers of a refused edit are void; false when there is nothing to say. */
+  async void(tx: Tx, space: Space, name: DocumentName, delta: Uint8Array): Promise<boolean> {
+    const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
+    const voided = await this.#options.merge.run((merge) => voidIn(merge, record.body, schema, delta));
+    if (!voided) return false;
+    await appendChange(tx, space, name.key, voided.change, null, this.#options.now());
+    await this.#write(tx, space, name.key, { ...record, edits: record.edits + 1 }, voided, schema, 0);
+    return true;
+  }
+
+  /** Folds one document of a locked space up to `cut`; false when nothing of it could be. */
+  async fold(tx: Tx, space: Space, key: string, cut: number): Promise<boolean> {
+    const { collection } = nameOfKey(key);
+    const { record, schema } = await readRecord(tx, space, key, schemaKey(collection));
+    if (record.body.length === 0) return false;
+    const folded = await this.#options.merge.run(({ core, rules }) => {
+      const by = rules(schema);
+      const { reached, state, change } = core.fold(record.body, by, cut);
+      return { reached, state, change, view: core.show(state, by) };
+    });
+    if (folded.reached === 0 || Buffer.from(folded.state).equals(record.body)) return false;
+    await appendChange(tx, space, key, folded.change, null, this.#options.now());
+    await this.#write(tx, space, key, { ...record, edits: 0 }, folded, schema, 0);
+    return true;
+  }
+}
+
+// The server's own state must know the void dots, too: the same edit tried again then comes under others.
+function voidIn({ core, rules }: Merge, state: Uint8Array, schema: string, delta: Uint8Array) {
+  let change: Uint8Array;
+  try {
+    change = core.voidOf(state, delta);
+  } catch (error) {
+    if (isRefusal(error)) return undefined; // no edit at all
+    throw error;
+  }
+  if (change.length === 0) return undefined;
+  const by = rules(schema);
+  const { document } = core.open(state, []);
+  try {
+    core.accept(document, by, [change]);
+    const after = core.state(document);
+    return { change, state: after, view: core.show(after, by) };
+  } finally {
+    core.close(document);
+  }
+}
+
+/** The core says no, as opposed to being broken. */
+export const isRefusal = (error: unknown): error is OfflineSyncError =>
+  error instanceof OfflineSyncError && error.fault !== "bug";
