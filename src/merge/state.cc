@@ -71,7 +71,21 @@ Result<void> State::join(Delta&& delta) {
     if ((version_.contains(placed.op.dot) && !twice) || folded(placed.op.dot)) continue;
     insert(placed.path, std::move(placed.op));
   }
+  for (Hold& hold : delta.holds) {
+    if (!folded(hold.dot)) add_hold(std::move(hold));
+  }
   return {};
+}
+
+void State::add_hold(Hold hold) {
+  const auto at = std::lower_bound(holds_.begin(), holds_.end(), hold.dot,
+                                   [](const Hold& one, const Dot& dot) { return one.dot < dot; });
+  if (at == holds_.end() || at->dot != hold.dot) {
+    holds_.insert(at, std::move(hold));
+  } else {
+    // The server gives one reason; of two that somebody made up, any will do as long as all replicas take the same.
+    at->why = std::min(at->why, hold.why);
+  }
 }
 
 void State::add_voids(const Version& voids) {
@@ -142,12 +156,25 @@ Version State::version_since(std::uint64_t seen) const {
 
 State State::until(std::uint64_t cut) const {
   State out = State(snapshot_, version_.seen);
-  Delta delta{.ops = {}, .stamps = stamps_, .voids = {}};
+  Delta delta{.ops = {}, .stamps = stamps_, .voids = {}, .holds = holds_};
   for_each_op([&](const Path& path, const Op& op) {
     const std::uint64_t change = stamp_of(op.dot).change;
     if (change != 0 && change <= cut) delta.ops.push_back({path, op});
   });
   (void)out.join(std::move(delta));
+  return out;
+}
+
+State State::visible() const {
+  State out = State(snapshot_, version_.seen);
+  Version held;
+  for (const Hold& hold : holds_) held.add(hold.dot);
+  Delta delta{.ops = {}, .stamps = stamps_, .voids = {}, .holds = {}};
+  for_each_op([&](const Path& path, const Op& op) {
+    if (!held.contains(op.dot)) delta.ops.push_back({path, op});
+  });
+  (void)out.join(std::move(delta));
+  out.version_ = version_;
   return out;
 }
 
@@ -163,11 +190,12 @@ void State::fold(std::uint64_t cut, MaybeValue snapshot) {
   Version left = voids_;
   for_each_op([&left](const Path&, const Op& op) { left.add(op.dot); });
   left.seen = std::max(version_.seen, cut);
+  std::erase_if(holds_, [&left](const Hold& hold) { return !left.contains(hold.dot); });
   version_ = std::move(left);
 }
 
 Delta State::since(const Version& version) const {
-  Delta delta{.ops = {}, .stamps = stamps_, .voids = voids_};
+  Delta delta{.ops = {}, .stamps = stamps_, .voids = voids_, .holds = holds_};
   for_each_op([&](const Path& path, const Op& op) {
     if (!version.contains(op.dot)) delta.ops.push_back({path, op});
   });
