@@ -1,20 +1,21 @@
 /**
  * The one way into a document at the server, within a locked space: an edit, the end of a refused one, or a fold.
  *
- *   judge under the next number → rules of the application → change, conflicts, record
+ *   judge under the next number → rules of the application, what breaks them set aside → change, conflicts, record
  */
 
-import type { Judgement } from "../../core/documents-core.ts";
+import type { Judgement, SetAside } from "../../core/documents-core.ts";
 import { OfflineSyncError } from "../../core/errors.ts";
 import { Reject } from "../handlers.ts";
 import type { Tx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
-import type { Collections } from "./collections.ts";
+import type { Asked, Collections } from "./collections.ts";
 import { keepConflicts } from "./conflict-rows.ts";
 import type { Merge, MergeCore } from "./core.ts";
 import { type DocumentName, nameOfKey, schemaKey, shownSpace } from "./names.ts";
 import { cursorOf } from "./reads.ts";
 import { appendChange, type Record, readRecord, type Space, writeRecord } from "./rows.ts";
+import { allOf, groups } from "./smallest.ts";
 
 export interface Edit {
   readonly delta: Uint8Array;
@@ -22,7 +23,15 @@ export interface Edit {
   /** Whose edit it is; null = the server's own, which used so many numbers. */
   readonly device: Uint8Array | null;
   readonly serverNumbers: number;
+  /** All of it waits for a person, whatever the rules say. */
+  readonly hold: boolean;
 }
+
+/** Why an edit is on hold that was made again after its device was away; a row of docs/merge.md. */
+const AWAY = "R33 made before what was folded since";
+
+/** Judges one edit; operations set aside come into the document, and are not shown. Rejects with `Reject`. */
+type Judge = (aside: readonly SetAside[]) => Promise<Judgement>;
 
 export interface AcceptanceOptions {
   readonly store: Store;
@@ -43,8 +52,6 @@ export class Acceptance {
   async accept(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<readonly string[] | undefined> {
     const now = this.#options.now();
     const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
-    const judgement = await this.#judge(tx, space, record, schema, edit, now);
-    if (!judgement.changed) return undefined;
     const context = {
       tenant: space.tenant,
       principal: edit.principal,
@@ -52,7 +59,11 @@ export class Acceptance {
       collection: name.collection,
       id: name.id,
     };
-    await this.#collections.check(tx, space, name, context, judgement.view.json, record.visible);
+    const asked = { tx, space, name, context, before: record.visible };
+    const judge = await this.#judge(tx, space, record, schema, edit, now);
+    const judgement = await this.#withoutBroken(asked, edit, judge);
+    if (!judgement.changed) return undefined;
+    await this.#collections.admit(asked, judgement.view.json);
     await appendChange(tx, space, name.key, judgement.change, edit.device, now);
     return this.#write(
       tx,
@@ -88,24 +99,42 @@ export class Acceptance {
     return opened;
   }
 
-  async #judge(tx: Tx, space: Space, record: Record, schema: string, edit: Edit, now: number): Promise<Judgement> {
-    const stamp = { incarnation: this.#options.store.incarnation, change: space.head + 1, receivedAt: now };
-    const judge = (acknowledged: number): Promise<Judgement> =>
-      this.#options.merge.run(({ core, rules }) =>
-        core.judge(record.body, rules(schema), edit.delta, stamp, acknowledged),
-      );
-    const refuse = (error: unknown): never => {
-      if (isRefusal(error)) throw new Reject(error.code, error.message);
-      throw error;
-    };
-    try {
-      return await judge(0);
-    } catch (error) {
-      if (!isRefusal(error) || error.code !== "stale_edit") return refuse(error);
-      // The edit does not say itself that its writer had seen what is folded; the device may have said so.
-      const seen = edit.device === null ? space.head : ((await cursorOf(tx, space, edit.device))?.seq ?? 0);
-      return judge(seen).catch(refuse);
+  /** The edit with the smallest group of its operations on hold that would break a rule. */
+  async #withoutBroken(asked: Asked, edit: Edit, judge: Judge): Promise<Judgement> {
+    const whole = await judge([]);
+    if (edit.hold) return judge(waiting(allOf(whole.operations), AWAY));
+    const why = whole.changed ? await this.#collections.broken(asked, whole.view.json) : undefined;
+    if (why === undefined) return whole;
+    // Whoever settles a conflict by a value that breaks a rule is told so, instead of making the next conflict.
+    if (edit.device === null) throw new Reject(why.startsWith("R29") ? "unique_violation" : "invalid_document", why);
+    for (const group of groups(whole.operations)) {
+      const tried = await judge(waiting(group, why));
+      if ((await this.#collections.broken(asked, tried.view.json)) === undefined) return tried;
     }
+    return judge(waiting(allOf(whole.operations), why));
+  }
+
+  async #judge(tx: Tx, space: Space, record: Record, schema: string, edit: Edit, now: number): Promise<Judge> {
+    const stamp = { incarnation: this.#options.store.incarnation, change: space.head + 1, receivedAt: now };
+    const judge = (acknowledged: number, aside: readonly SetAside[]): Promise<Judgement> =>
+      this.#options.merge
+        .run(({ core, rules }) => core.judge(record.body, rules(schema), edit.delta, stamp, acknowledged, aside))
+        .catch((error: unknown) => {
+          if (isRefusal(error)) throw new Reject(error.code, error.message);
+          throw error;
+        });
+    let seen: number | undefined;
+    return async (aside) => {
+      if (seen !== undefined) return judge(seen, aside);
+      try {
+        return await judge(0, aside);
+      } catch (error) {
+        if (!(error instanceof Reject) || error.code !== "stale_edit") throw error;
+        // The edit does not say itself that its writer had seen what is folded; the device may have said so.
+        seen = edit.device === null ? space.head : ((await cursorOf(tx, space, edit.device))?.seq ?? 0);
+        return judge(seen, aside);
+      }
+    };
   }
 
   /** Says in the change order that the numbers of a refused edit are void; false when there is nothing to say. */
@@ -134,6 +163,9 @@ export class Acceptance {
     return true;
   }
 }
+
+const waiting = (group: readonly number[], why: string): readonly SetAside[] =>
+  group.map((operation) => ({ operation, why }));
 
 // The server's own state must know the void dots, too: the same edit tried again then comes under others.
 function voidIn({ core, rules }: Merge, state: Uint8Array, schema: string, delta: Uint8Array) {

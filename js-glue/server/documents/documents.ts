@@ -24,6 +24,7 @@ interface Opened {
   /** A piece of the edit, as long as `part` is there. */
   readonly delta: Uint8Array;
   readonly part: PartOfEdit | undefined;
+  readonly hold: boolean;
 }
 
 export class Documents {
@@ -61,7 +62,7 @@ export class Documents {
   /** Handles `oas:document`: throws `Reject` for an edit that is refused for good. */
   async take(event: SyncEvent, tx: Tx): Promise<void> {
     const opened = await this.#open(event, tx);
-    const { name, space, part } = opened;
+    const { name, space, part, hold } = opened;
     const { principal } = event;
     if (space.role === "reader") throw new Reject("read_only", "readers of this space do not write");
     const device = deviceOf(event);
@@ -70,7 +71,13 @@ export class Documents {
       return keepPart(tx, partsAt(event, opened, part), part, piece);
     }
     const delta = await whole(event, opened, tx);
-    const settled = await this.#acceptance.accept(tx, space, name, { delta, principal, device, serverNumbers: 0 });
+    const settled = await this.#acceptance.accept(tx, space, name, {
+      delta,
+      principal,
+      device,
+      serverNumbers: 0,
+      hold,
+    });
     if (settled) this.#pokes.touch(event, space.id, settled);
     if (part) await forgetParts(tx, partsAt(event, opened, part));
   }
@@ -96,10 +103,10 @@ export class Documents {
   async #open(event: SyncEvent, tx: Tx): Promise<Opened> {
     const parsed = documentEvent.safeParse(event.eventData);
     if (!parsed.success) throw new Reject("malformed", parsed.error.issues[0]?.message ?? "no edit of a document");
-    const { space: asked, collection, id, delta, part } = parsed.data;
+    const { space: asked, collection, id, delta, part, hold = false } = parsed.data;
     const space = await this.#lock(tx, event, asked);
     if (!space) throw new Reject("not_a_member", "there is no such space");
-    return { name: nameOf(collection, id), space, delta: Buffer.from(delta, "base64"), part };
+    return { name: nameOf(collection, id), space, delta: Buffer.from(delta, "base64"), part, hold };
   }
 
   /** The space, locked; a principal's own one is made at first use. */

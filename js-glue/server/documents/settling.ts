@@ -59,7 +59,7 @@ export async function settle(
       core.close(document);
     }
   });
-  const edit = { delta: made.delta, principal, device: null, serverNumbers: made.count };
+  const edit = { delta: made.delta, principal, device: null, serverNumbers: made.count, hold: false };
   try {
     if (made.count === 0 || !(await acceptance.accept(tx, space, name, edit))) throw gone;
   } catch (error) {
@@ -87,6 +87,8 @@ function chosenValue({ json }: StoredConflict, choice: Choice, value: string | u
     value: memberText(text, "value"),
     change: Number(memberText(text, "change") ?? 0),
   }));
+  // What is on hold stands alone, against what is shown.
+  if (siblings.length === 1 && choice === "server") return memberText(json, "winner");
   // The server knew the first to reach it; the last came from somebody who had not seen that one.
   siblings.sort((a, b) => a.change - b.change);
   return (choice === "server" ? siblings.at(0) : siblings.at(-1))?.value;
