@@ -10,8 +10,9 @@ import { Reject } from "../handlers.ts";
 import type { Tx } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
 import type { Asked, Collections } from "./collections.ts";
-import { keepConflicts } from "./conflict-rows.ts";
+import { keepConflicts, namedResolver } from "./conflict-rows.ts";
 import type { Merge, MergeCore } from "./core.ts";
+import { answerEpoch, answerOf, askedFunction } from "./functions.ts";
 import { type DocumentName, nameOfKey, schemaKey, shownSpace } from "./names.ts";
 import { cursorOf } from "./reads.ts";
 import { appendChange, type Record, readRecord, type Space, writeRecord } from "./rows.ts";
@@ -27,6 +28,8 @@ export interface Edit {
   readonly hold: boolean;
 }
 
+/** Conflicts that merge functions are asked about after one edit. */
+const ANSWERS_MAX = 16;
 /** Why an edit is on hold that was made again after its device was away; a row of docs/merge.md. */
 const AWAY = "R33 made before what was folded since";
 
@@ -50,6 +53,46 @@ export class Acceptance {
 
   /** The classes of the conflicts it opens; undefined when everything was here already and nothing is written. Throws `Reject`. */
   async accept(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<readonly string[] | undefined> {
+    const opened = await this.#take(tx, space, name, edit);
+    if (!opened || opened.length === 0 || !this.#collections.hasFunctions(name.collection)) return opened;
+    const left = [...opened];
+    const asked = new Set<string>();
+    while (asked.size < ANSWERS_MAX && (await this.#answer(tx, space, name, edit.principal, asked))) {
+      const answered = left.indexOf("failed");
+      if (answered >= 0) left.splice(answered, 1);
+    }
+    return left;
+  }
+
+  /** Asks a merge function about one conflict that was not asked about yet; false when none had an answer. */
+  async #answer(tx: Tx, space: Space, name: DocumentName, principal: string, asked: Set<string>): Promise<boolean> {
+    const { merge, now } = this.#options;
+    const { key, collection } = name;
+    const { record, schema } = await readRecord(tx, space, key, schemaKey(collection));
+    const { records } = await merge.run(({ core, rules }) => core.show(record.body, rules(schema)));
+    for (const conflict of records) {
+      if (asked.has(conflict.id) || asked.size >= ANSWERS_MAX) continue;
+      asked.add(conflict.id);
+      const wanted = askedFunction(conflict, schema);
+      const ask = wanted === undefined ? undefined : this.#collections.mergeFunction(collection, wanted);
+      const value = ask && answerOf(ask, conflict);
+      if (wanted === undefined || value === undefined) continue;
+      const place = { epoch: answerEpoch(space.id, key, conflict, wanted), firstN: 1, wall: now() };
+      const { delta } = await merge.resolve(record.body, schema, place, conflict.id, value);
+      const edit = { delta, principal, device: null, serverNumbers: 0, hold: false };
+      try {
+        if (!(await this.#take(tx, space, name, edit))) continue;
+      } catch (error) {
+        if (error instanceof Reject) continue; // an answer that breaks a rule is none
+        throw error;
+      }
+      await namedResolver(tx, space, { id: conflict.id, key }, `fn:${wanted}`);
+      return true;
+    }
+    return false;
+  }
+
+  async #take(tx: Tx, space: Space, name: DocumentName, edit: Edit): Promise<readonly string[] | undefined> {
     const now = this.#options.now();
     const { record, schema } = await readRecord(tx, space, name.key, schemaKey(name.collection));
     const context = {

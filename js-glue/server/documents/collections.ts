@@ -4,6 +4,7 @@ import { failure } from "../../core/errors.ts";
 import { Reject } from "../handlers.ts";
 import type { Tx } from "../store/database.ts";
 import { counted } from "./counted.ts";
+import type { MergeFunction } from "./functions.ts";
 import { collectionName, type DocumentName } from "./names.ts";
 import { claimValues, type Space, takenValues, type UniqueValue } from "./rows.ts";
 
@@ -43,10 +44,13 @@ export interface CollectionOptions {
    * server first keeps the value; operations that would take it, too, are put on hold.
    */
   readonly unique?: readonly string[];
+  /** By name: what `fn:<name>` in the schema of the collection asks. Without one of that name the place waits for a person. */
+  readonly functions?: Readonly<Record<string, MergeFunction>>;
 }
 
 const POINTERS_MAX = 16;
 const VALIDATORS_MAX = 32;
+const FUNCTION_NAME = /^[A-Za-z0-9_.-]{1,64}$/;
 const VALIDATOR_NAME = /^[A-Za-z0-9_. -]{1,64}$/;
 /** Places of a document that a validator may look at. */
 const STEPS_MAX = 100_000;
@@ -77,6 +81,8 @@ export class Collections {
         "invalid_argument",
         `at most ${VALIDATORS_MAX} validators, named by letters, digits, _ . - and spaces`,
       );
+    if (Object.keys(options.functions ?? {}).some((one) => !FUNCTION_NAME.test(one)))
+      throw failure("invalid_argument", "merge functions are named by letters, digits, _ . and -");
     this.#byName.set(name, options);
   }
 
@@ -89,6 +95,16 @@ export class Collections {
     const { tx, space, name } = asked;
     const taken = await takenValues(tx, space, name, uniqueValues(options, json));
     return taken === undefined ? undefined : `R29 unique ${taken}`;
+  }
+
+  /** The merge function of this name; undefined = there is none. */
+  mergeFunction(collection: string, name: string): MergeFunction | undefined {
+    const functions = this.#byName.get(collection)?.functions;
+    return functions && Object.hasOwn(functions, name) ? functions[name] : undefined;
+  }
+
+  hasFunctions(collection: string): boolean {
+    return this.#byName.get(collection)?.functions !== undefined;
   }
 
   /** Throws `Reject` when the edit may not be made; else its document holds its unique values from now on. */

@@ -48,16 +48,9 @@ export async function settle(
     wall: now(),
   };
   const chosen = chosenValue(conflict, asked.choice, asked.value);
-  const made = await merge.run(({ core, rules }) => {
-    const { document } = core.open(record.body, []);
-    try {
-      return core.resolve(document, rules(schema), place, conflict.id, chosen);
-    } catch (error) {
-      if (isRefusal(error) && error.code === "malformed") throw gone; // it is not shown any more
-      throw error;
-    } finally {
-      core.close(document);
-    }
+  const made = await merge.resolve(record.body, schema, place, conflict.id, chosen).catch((error: unknown) => {
+    if (isRefusal(error) && error.code === "malformed") throw gone; // it is not shown any more
+    throw error;
   });
   const edit = { delta: made.delta, principal, device: null, serverNumbers: made.count, hold: false };
   try {
