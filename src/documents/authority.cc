@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "base/hash.h"
 #include "merge/limits.h"
 
@@ -37,6 +38,8 @@ void rename(Delta& delta, ByteView bytes) {
   for (PlacedOp& placed : delta.ops) placed.op.dot.epoch = derived;
 }
 
+OAS_COLD_BEGIN
+
 // The operations of `delta`, which are one dense run, by their place in it.
 Result<void> set_aside(Delta& delta, const merge::DotRun& dots, std::span<const SetAside> aside) {
   for (const SetAside& one : aside) {
@@ -44,10 +47,12 @@ Result<void> set_aside(Delta& delta, const merge::DotRun& dots, std::span<const 
       return fail(ErrorCode::kInvalidArgument, one.operation);
     if (!delta.holds.empty() && delta.holds.back().dot.n >= dots.first + one.operation)
       return fail(ErrorCode::kInvalidArgument, one.operation);
-    delta.holds.push_back({{dots.epoch, dots.first + one.operation}, one.why});
+    delta.holds.push_back({{dots.epoch, dots.first + one.operation}, std::string(one.why)});
   }
   return {};
 }
+
+OAS_COLD_END
 
 // An edit of what nobody had written, as far as its writer knew, cannot bring back what he has never seen.
 bool is_stale(const merge::Version& context, std::uint64_t cut, std::uint64_t acknowledged) {

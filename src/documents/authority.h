@@ -2,7 +2,7 @@
 #pragma once
 
 #include <span>
-#include <string>
+#include <string_view>
 
 #include "documents/change.h"
 #include "documents/replica.h"
@@ -20,7 +20,7 @@ struct Judgement {
 // An operation of an edit that is put on hold: its place in the order of dots, from 0, and why.
 struct SetAside {
   std::uint32_t operation = 0;
-  std::string why;
+  std::string_view why;
 };
 
 // Takes one edit into `document` under `stamp`. An edit whose dots are void or carry other content here (a cloned profile, a

@@ -2,7 +2,10 @@
 
 #include <utility>
 
+#include "base/cold.h"
 #include "merge/value_at.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::documents {
 namespace {
@@ -80,3 +83,5 @@ Rebased rebase(const merge::MaybeValue& base, const merge::MaybeValue& mine, con
 }
 
 }  // namespace oas::documents
+
+OAS_COLD_END

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/cold.h"
 #include "documents/rebase.h"
 
 namespace oas::documents {
@@ -98,6 +99,8 @@ Result<Edit> Replica::resolve(std::string_view record_id, const merge::MaybeValu
   return finish(std::move(delta), rules, at);
 }
 
+OAS_COLD_BEGIN
+
 Result<Remade> Replica::remake(ByteView stood_on, ByteView old, const merge::Rules& rules, const Writer& at) {
   const merge::ShowOptions quiet{.functions = {}, .with_records = false};
   Document before;
@@ -123,6 +126,8 @@ Result<Remade> Replica::remake(ByteView stood_on, ByteView old, const merge::Rul
   OAS_CHECK(keep(out.edit.delta));
   return out;
 }
+
+OAS_COLD_END
 
 Result<std::vector<Dot>> Replica::accept(ByteView change, const merge::Rules& rules) {
   OAS_TRY(const ChangeKind kind, apply_change(accepted_, change, rules));

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "base/cold.h"
 #include "merge/limits.h"
 #include "merge/record.h"
 
@@ -49,18 +50,21 @@ Result<merge::Stamp> read_stamp(Reader& in) {
   return stamp;
 }
 
+OAS_COLD_BEGIN
+
 Result<std::vector<SetAside>> read_aside(Reader& in) {
   OAS_TRY(const std::uint32_t count, in.count(kListMax));
   std::vector<SetAside> aside;
   for (std::uint32_t i = 0; i < count; ++i) {
     SetAside one;
     OAS_TRY(one.operation, in.count(kListMax));
-    OAS_TRY(const std::string_view why, in.text(merge::kReasonBytesMax));
-    one.why = why;
-    aside.push_back(std::move(one));
+    OAS_TRY(one.why, in.text(merge::kReasonBytesMax));
+    aside.push_back(one);
   }
   return aside;
 }
+
+OAS_COLD_END
 
 void write_value(Writer& out, const MaybeValue& value) {
   out.u8(value ? 1 : 0);
@@ -111,6 +115,22 @@ Result<Stored> read_stored(Reader& in) {
   }
   return stored;
 }
+
+OAS_COLD_BEGIN
+
+Result<void> remake(Replica& replica, const merge::Rules& rules, const Replica::Writer& at, Reader& in, Writer& out) {
+  OAS_TRY(const ByteView stood_on, in.bytes(merge::kDocumentBytesMax));
+  OAS_TRY(const ByteView old, in.bytes(merge::kDocumentBytesMax));
+  OAS_TRY(const Remade remade, replica.remake(stood_on, old, rules, at));
+  out.u8(remade.known ? 1 : 0);
+  write_edit(out, remade.edit);
+  out.bytes(remade.contested);
+  out.varint(remade.stranded);
+  out.bytes(remade.stood_on);
+  return {};
+}
+
+OAS_COLD_END
 
 Result<merge::Document> read_state(Reader& in) {
   OAS_TRY(const ByteView state, in.bytes(merge::kDocumentBytesMax));
@@ -259,14 +279,7 @@ Result<void> Session::on_replica(Command command, Reader& in, Writer& out) {
     OAS_TRY(const Edit edit, replica.patch(edits, *by, at));
     write_edit(out, edit);
   } else if (command == Command::kRemake) {
-    OAS_TRY(const ByteView stood_on, in.bytes(merge::kDocumentBytesMax));
-    OAS_TRY(const ByteView old, in.bytes(merge::kDocumentBytesMax));
-    OAS_TRY(const Remade remade, replica.remake(stood_on, old, *by, at));
-    out.u8(remade.known ? 1 : 0);
-    write_edit(out, remade.edit);
-    out.bytes(remade.contested);
-    out.varint(remade.stranded);
-    out.bytes(remade.stood_on);
+    OAS_CHECK(remake(replica, *by, at, in, out));
   } else {
     OAS_TRY(const std::string_view id, in.text(64));
     OAS_TRY(const MaybeValue value, read_value(in));

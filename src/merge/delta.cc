@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "base/hash.h"
 #include "merge/codec.h"
 #include "merge/limits.h"
@@ -179,6 +180,8 @@ void write_stamps(wire::Writer& out, const EpochTable& epochs, const std::vector
   }
 }
 
+OAS_COLD_BEGIN
+
 void write_holds(wire::Writer& out, const EpochTable& epochs, const std::vector<Hold>& holds) {
   out.varint(holds.size());
   for (const Hold& hold : holds) {
@@ -187,6 +190,8 @@ void write_holds(wire::Writer& out, const EpochTable& epochs, const std::vector<
     out.text(hold.why);
   }
 }
+
+OAS_COLD_END
 
 class Decoder {
  public:

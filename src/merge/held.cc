@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "merge/value_at.h"
 #include "merge/view.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::merge {
 namespace {
@@ -12,15 +15,15 @@ class Held {
  public:
   Held(const State& state, const Rules& rules, Shown& shown) : state_(state), rules_(rules), shown_(shown) {}
 
-  void walk(const Node& node, const Scope& scope) {
+  void walk(const Node& node) {
     way_.push_back(&node);
     for (const Op& op : node.ops) {
       const Hold* hold = hold_of(op.dot);
-      if (hold != nullptr && !answered(op)) note(*hold, op, scope);
+      if (hold != nullptr && !answered(op)) note(*hold, op);
     }
     for (const auto& [step, child] : node.children) {
       path_.push_back(step);
-      walk(*child, scope.below(step));
+      walk(*child);
       path_.pop_back();
     }
     way_.pop_back();
@@ -37,7 +40,8 @@ class Held {
   [[nodiscard]] bool answered(const Op& held) const {
     const Stamp stamp = state_.stamp_of(held.dot);
     return std::any_of(way_.begin(), way_.end(), [&](const Node* node) {
-      return std::any_of(node->ops.begin(), node->ops.end(), [&](const Op& op) {
+      // From the end: of a long change at one place the last operation has seen all others.
+      return std::any_of(node->ops.rbegin(), node->ops.rend(), [&](const Op& op) {
         // Counting on, or moving what somebody else changed, says nothing about it.
         const bool says = op.gives_value() || op.kind == OpKind::kDelete || op.kind == held.kind;
         return says && op.kind != OpKind::kAdd && op.dot != held.dot && sees({&op, {}, {}, {}, false}, held, stamp);
@@ -45,7 +49,7 @@ class Held {
     });
   }
 
-  void note(const Hold& hold, const Op& op, const Scope& scope) {
+  void note(const Hold& hold, const Op& op) {
     if (!whole_) {
       View view(state_, functions_, nullptr);
       whole_ = {true, view.root(rules_)};
@@ -55,8 +59,7 @@ class Held {
     record.kind = ConflictKind::kHeld;
     record.cls = ConflictClass::kManual;
     record.rule = Rule::kHeld;
-    record.why = hold.why;
-    record.policy = scope.policy().source;
+    record.policy = hold.why;
     record.base = value_at(shown_.value, path_, rules_);
     record.winner = record.base;
     Sibling side{{}, op.dot, op.cause->hlc, state_.stamp_of(op.dot), op.kind};
@@ -89,8 +92,8 @@ class Held {
 
 }  // namespace
 
-void note_held(const State& state, const Rules& rules, Shown& shown) {
-  Held(state, rules, shown).walk(state.root(), Scope(rules));
-}
+void note_held(const State& state, const Rules& rules, Shown& shown) { Held(state, rules, shown).walk(state.root()); }
 
 }  // namespace oas::merge
+
+OAS_COLD_END

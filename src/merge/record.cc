@@ -85,7 +85,7 @@ void seal(Record& record) {
 }
 
 std::string reason_of(const Record& record) {
-  if (record.rule == Rule::kHeld) return record.why;
+  if (record.rule == Rule::kHeld) return record.policy;
   std::string out(named(kRows, record.kind));
   if (record.rule == Rule::kTokenMerge) out = "R25";
   if (record.rule == Rule::kMax || record.rule == Rule::kMin) out = "R27";

@@ -68,8 +68,7 @@ struct Record {
   MaybeValue base;  // the last agreed value
   std::vector<Sibling> siblings;  // by dot
   MaybeValue winner;  // what is visible; nothing: deleted
-  std::string policy;  // the pattern that chose, "" for the default
-  std::string why;  // of an operation on hold: the reason as it was given
+  std::string policy;  // the pattern that chose, "" for the default; of an operation on hold, why it is
   Hlc at;  // greatest effective clock among the siblings
   std::uint64_t margin_ms = 0;  // how much later the winner of a last-writer decision was
   bool provisional = true;  // a sibling has no stamp yet

@@ -80,6 +80,9 @@ class State {
       path.pop_back();
     }
   }
+  static constexpr std::uint64_t kAll = ~std::uint64_t{0};
+  // The operations up to change number `cut`; up to kAll those without a number, too.
+  [[nodiscard]] State part(std::uint64_t cut, bool with_held) const;
   void insert(const Path& path, Op op);
   void add_stamp(const StampRun& run);
   void add_voids(const Version& voids);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "merge/identity.h"
+
+OAS_COLD_BEGIN
 
 namespace oas::merge {
 
@@ -26,3 +29,5 @@ const Value* value_at(const MaybeValue& root, const Path& path, const Rules& rul
 }
 
 }  // namespace oas::merge
+
+OAS_COLD_END

@@ -25,6 +25,7 @@ test("single operations are tried first, then pairs, and not for ever", () => {
   assert.deepEqual([...groups(2)], [[0], [1]]);
   assert.deepEqual([...groups(3)], [[0], [1], [2], [0, 1], [0, 2], [1, 2]]);
   assert.equal([...groups(1_000)].length, 64);
+  assert.equal([...groups(1_000, 1_000_000)].length, 8);
   assert.deepEqual(allOf(3), [0, 1, 2]);
 });
 

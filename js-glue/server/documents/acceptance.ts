@@ -150,7 +150,7 @@ export class Acceptance {
     if (why === undefined) return whole;
     // Whoever settles a conflict by a value that breaks a rule is told so, instead of making the next conflict.
     if (edit.device === null) throw new Reject(why.startsWith("R29") ? "unique_violation" : "invalid_document", why);
-    for (const group of groups(whole.operations)) {
+    for (const group of groups(whole.operations, whole.state.length + edit.delta.length)) {
       const tried = await judge(waiting(group, why));
       if ((await this.#collections.broken(asked, tried.view.json)) === undefined) return tried;
     }
