@@ -27,6 +27,7 @@ const Command = {
   show: 14,
   keep: 15,
   refresh: 16,
+  remake: 17,
 } as const;
 
 /** A handle; 0 are the defaults. */
@@ -73,6 +74,20 @@ export interface EditName {
   readonly n: number;
 }
 
+/** An edit that was refused as too old, made again on top of what is accepted now. */
+export interface Remade {
+  /** It was part of `stoodOn` already: nothing was done. */
+  readonly known: boolean;
+  /** Pending, unless `delta` is empty; `count` covers the contested operations, too. */
+  readonly edit: Edit;
+  /** One more edit, of what would undo the work of others: for the server to put on hold. */
+  readonly contested: Uint8Array;
+  /** Operations on what is not there any more; they are in neither. */
+  readonly stranded: number;
+  /** What the next old edit of the document stood on. */
+  readonly stoodOn: Uint8Array;
+}
+
 /** What the server writes on an edit it takes. */
 export interface EditStamp {
   readonly incarnation: { readonly mintedAt: number; readonly random: bigint };
@@ -86,7 +101,17 @@ export interface Judgement {
   readonly state: Uint8Array;
   /** A row of the change order. */
   readonly change: Uint8Array;
+  /** How many the edit consists of. */
+  readonly operations: number;
   readonly view: View;
+}
+
+/** An operation that everybody gets and nobody is shown until a person decides. */
+export interface SetAside {
+  /** Its place in the edit, from 0. */
+  readonly operation: number;
+  /** At most 200 bytes; the conflict record says it as its rule. */
+  readonly why: string;
 }
 
 /** A document nobody has written. */
@@ -185,6 +210,19 @@ export class DocumentsCore {
     return this.#edit();
   }
 
+  /** `stoodOn`: the accepted state when `old` was still good. */
+  remake(document: DocumentHandle, rules: RulesHandle, place: Place, stoodOn: Uint8Array, old: Uint8Array): Remade {
+    this.#place(this.#ask(Command.remake).varint(document).varint(rules), place).sized(stoodOn).sized(old);
+    const answer = this.#answer();
+    return {
+      known: answer.u8() !== 0,
+      edit: { count: answer.varint(), delta: answer.sized() },
+      contested: answer.sized(),
+      stranded: answer.varint(),
+      stoodOn: answer.sized(),
+    };
+  }
+
   /** Joins changes of the server's order; the edits that are no longer pending. */
   accept(document: DocumentHandle, rules: RulesHandle, changes: readonly Uint8Array[]): readonly EditName[] {
     const out = this.#ask(Command.accept).varint(document).varint(rules).varint(changes.length);
@@ -221,11 +259,18 @@ export class DocumentsCore {
   // --- at the server ----------------------------------------------------------------------------------------------------
 
   /**
-   * `acknowledged`: the change number up to which the writer's device has stored everything. Throws `stale_edit` when the
-   * edit may not have seen what is folded already.
+   * `acknowledged`: the change number up to which the writer's device has stored everything; `aside` in ascending order.
+   * Throws `stale_edit` when the edit may not have seen what is folded already.
    */
-  judge(state: Uint8Array, rules: RulesHandle, edit: Uint8Array, stamp: EditStamp, acknowledged: number): Judgement {
-    this.#ask(Command.judge)
+  judge(
+    state: Uint8Array,
+    rules: RulesHandle,
+    edit: Uint8Array,
+    stamp: EditStamp,
+    acknowledged: number,
+    aside: readonly SetAside[] = [],
+  ): Judgement {
+    const out = this.#ask(Command.judge)
       .sized(state)
       .varint(rules)
       .sized(edit)
@@ -233,12 +278,15 @@ export class DocumentsCore {
       .u64(stamp.incarnation.random)
       .varint(stamp.change)
       .i64(stamp.receivedAt)
-      .varint(acknowledged);
+      .varint(acknowledged)
+      .varint(aside.length);
+    for (const { operation, why } of aside) out.varint(operation).text(why);
     const answer = this.#answer();
     return {
       changed: answer.u8() !== 0,
       state: answer.sized(),
       change: answer.sized(),
+      operations: answer.varint(),
       view: readView(answer),
     };
   }

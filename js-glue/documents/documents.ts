@@ -11,7 +11,7 @@ import { mintEpoch, systemRandom } from "../browser/platform.ts";
 import { formatDeviceId } from "../browser/registration.ts";
 import { fromBase64, utf8 } from "../core/bytes.ts";
 import { type DocumentsCore, type Edit, EMPTY_STATE, type Place, type View } from "../core/documents-core.ts";
-import { asFailure, failure } from "../core/errors.ts";
+import { asFailure, type ErrorCode, failure } from "../core/errors.ts";
 import type { DeadLetter } from "../core/pages.ts";
 import { Collection } from "./collection.ts";
 import { type DocumentChannel, type DocumentMessage, documentChannel, leadership } from "./contexts.ts";
@@ -29,8 +29,9 @@ import {
   splitKey,
 } from "./names.ts";
 import { Puller } from "./puller.ts";
+import { Remakes } from "./remakes.ts";
 import { type EditAt, type Origin, Replicas } from "./replicas.ts";
-import { type RefusedEdit, Shelf } from "./shelf.ts";
+import { type RefusedEdit, Shelf, type StoredEdit } from "./shelf.ts";
 import { type DocumentsWasm, loadDocuments } from "./wasm.ts";
 
 /** Where documents.wasm lies, whether this context pulls, who is told of failures. */
@@ -132,7 +133,10 @@ export class Documents {
     const [core, host] = await Promise.all([loadDocuments(this.#options), this.#engine.parts.host()]);
     const { database } = this.#engine.inspect();
     const shelf = new Shelf(host.store);
-    await shelf.forgetRefused(refusedOf(await this.#engine.deadLetters.export()));
+    const refused = refusedOf(await this.#engine.deadLetters.export());
+    // Whoever drained the queue did not keep what they stood on, and the next pull may take it away.
+    for (const { name } of refused.filter(isStale)) await shelf.keepStood(name);
+    await shelf.forgetRefused(refused);
     const epoch = mintEpoch(systemRandom);
     this.#epochs.add(epoch.toString(16).padStart(16, "0"));
     const replicas = new Replicas(core, shelf, epoch, (name, origin) => this.#tell(name, origin));
@@ -140,7 +144,8 @@ export class Documents {
     const device = formatDeviceId(host.device);
     const { transport } = host;
     const failed = (error: unknown): void => this.#failed(error);
-    const puller = new Puller({ transport, shelf, replicas, channel, device, failed });
+    const passed = (names: readonly DocumentName[]): void => void remakes.passed(names).catch(failed);
+    const puller = new Puller({ transport, shelf, replicas, channel, device, failed, passed });
     // A page that comes back from the cache has missed what the others said.
     globalThis.addEventListener?.(
       "pageshow",
@@ -157,7 +162,13 @@ export class Documents {
       leadership(database, puller.signal)
         .then(() => puller.lead())
         .catch(failed);
-    const edits = new EditQueue({ engine: this.#engine, replicas, shelf, channel, failed });
+    const engine = this.#engine;
+    const stale = (name: DocumentName, { delta }: StoredEdit, letter: string): Promise<void> =>
+      remakes.again(name, delta, letter);
+    const pull = (space: string): Promise<void> => puller.pull(space);
+    const edits = new EditQueue({ engine, replicas, shelf, channel, failed, stale, pull });
+    const remakes = new Remakes({ engine, replicas, shelf, edits, pull });
+    remakeAll(refused, remakes, shelf).catch(failed);
     return { core, replicas, shelf, edits, puller, channel };
   }
 
@@ -285,15 +296,29 @@ function stop({ puller, channel }: Running): void {
   channel.close();
 }
 
+/** What was refused as too old while nobody was there to make it again. */
+async function remakeAll(refused: readonly Letter[], remakes: Remakes, shelf: Shelf): Promise<void> {
+  for (const { name, delta, letter } of refused.filter(isStale)) await remakes.again(name, delta, letter);
+  await shelf.forgetStood();
+}
+
+interface Letter extends RefusedEdit {
+  readonly letter: string;
+  readonly code: ErrorCode;
+}
+
+// Of an edit in parts the letter holds the last one only.
+const isStale = ({ code, edit }: Letter): boolean => code === "stale_edit" && edit === undefined;
+
 /** The edits in dead letters, whoever drained the queue. */
-function refusedOf(letters: readonly DeadLetter[]): readonly RefusedEdit[] {
-  return letters.flatMap(({ eventType, eventData }) => {
+function refusedOf(letters: readonly DeadLetter[]): readonly Letter[] {
+  return letters.flatMap(({ id: letter, code, eventType, eventData }) => {
     if (eventType !== DOCUMENT_EVENT) return [];
     const { space, collection, id, delta, part } = (eventData ?? {}) as { readonly [name: string]: unknown };
     const bytes = typeof delta === "string" ? fromBase64(delta) : undefined;
     if (typeof space !== "string" || typeof collection !== "string" || typeof id !== "string" || !bytes) return [];
     const edit = readEditName((part as { readonly edit?: unknown } | undefined)?.edit);
-    return [{ name: { space, key: `${collection}/${id}` }, edit, delta: bytes }];
+    return [{ name: { space, key: `${collection}/${id}` }, edit, delta: bytes, letter, code }];
   });
 }
 

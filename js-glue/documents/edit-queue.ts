@@ -6,6 +6,7 @@
 import type { OfflineSync, Receipt } from "../browser/client.ts";
 import { toBase64 } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
+import type { StoredRecord } from "../core/ports.ts";
 import type { DocumentChannel } from "./contexts.ts";
 import { DOCUMENT_EVENT, type DocumentName, entityOf, splitKey, writeEditName } from "./names.ts";
 import type { Replicas } from "./replicas.ts";
@@ -22,6 +23,18 @@ export interface EditQueueOptions {
   readonly shelf: Shelf;
   readonly channel: DocumentChannel;
   readonly failed: (error: unknown) => void;
+  /** The edit was refused as too old; `letter` is its dead letter. */
+  readonly stale: (name: DocumentName, edit: StoredEdit, letter: string) => Promise<void>;
+  /** Resolves when everything the server has of the space is here. */
+  readonly pull: (space: string) => Promise<void>;
+}
+
+/** Of an edit that was made again. */
+export interface QueueWith {
+  /** An event with this key takes effect once, whoever sends it. */
+  readonly dedupeKey?: string | undefined;
+  /** Stored in the transaction that stores the edit. */
+  readonly riders?: readonly StoredRecord[] | undefined;
 }
 
 export class EditQueue {
@@ -34,14 +47,14 @@ export class EditQueue {
   }
 
   /** Resolves when all of it is stored; later edits of the document follow it. Rejects as the engine's queue does. */
-  async queue(name: DocumentName, edit: StoredEdit): Promise<Receipt> {
+  async queue(name: DocumentName, edit: StoredEdit, also: QueueWith = {}): Promise<Receipt> {
     const { length } = edit.delta;
     if (length > EDIT_BYTES_MAX)
       throw failure("event_too_large", `one edit of a document has at most ${EDIT_BYTES_MAX} bytes`);
     const at = entityOf(name);
     const before = this.#turns.get(at);
-    if (!before && length <= PART_BYTES_MAX) return this.#store(name, edit);
-    const turn = (before ?? Promise.resolve()).then(() => this.#store(name, edit));
+    if (!before && length <= PART_BYTES_MAX) return this.#store(name, edit, also);
+    const turn = (before ?? Promise.resolve()).then(() => this.#store(name, edit, also));
     const ended = turn.catch(() => undefined); // told to whoever made the edit
     this.#turns.set(at, ended);
     ended.then(() => {
@@ -50,33 +63,57 @@ export class EditQueue {
     return turn;
   }
 
-  async #store(name: DocumentName, edit: StoredEdit): Promise<Receipt> {
-    const { engine, replicas, shelf, channel, failed } = this.#options;
+  /** Asks the server to put this edit on hold; it is not shown here until it does. */
+  async propose(name: DocumentName, delta: Uint8Array, dedupeKey: string): Promise<void> {
+    const { parts } = this.#options.engine;
+    const events = eventsOf(name, { epoch: 0n, n: 0, delta }, { hold: true });
+    await Promise.all(
+      events.map((event, i) => parts.queue({ ...event, dedupeKey: `${dedupeKey} ${i}`, durability: "strict" }, [])),
+    );
+  }
+
+  async #store(name: DocumentName, edit: StoredEdit, { dedupeKey, riders = [] }: QueueWith): Promise<Receipt> {
+    const { engine, replicas, shelf, channel, stale, pull } = this.#options;
     const { parts } = engine;
     const events = eventsOf(name, edit);
     const last = events.pop() as ReturnType<typeof eventsOf>[number];
     // Whatever the durability of the edit: with its last part, all of it is there.
     await Promise.all(events.map((event) => parts.queue({ ...event, durability: "strict" }, [])));
-    const receipt = await parts.queue(last, shelf.pendingRecords(name, edit));
+    const folds = replicas.folds(name);
+    const receipt = await parts.queue({ ...last, dedupeKey }, [...shelf.pendingRecords(name, edit), ...riders]);
     replicas.stored(name, edit);
     const { space, key } = name;
-    const { epoch, n, delta } = edit;
-    channel.post({ say: "edit", space, key, delta });
+    channel.post({ say: "edit", space, key, delta: edit.delta });
     receipt.synced.then(
-      ({ kind }) => {
-        if (kind === "applied" || kind === "duplicate") return;
-        // Rejected or passed over: it will never be part of the document. Its dead letter keeps it.
-        replicas.drop(name, edit);
-        channel.post({ say: "dropped", space, key, edit: { epoch, n } });
-        shelf.forget(name, edit).catch(failed);
+      ({ kind, code }) => {
+        if (kind === "applied" || (kind === "duplicate" && dedupeKey === undefined)) {
+          // The change order brings it, unless it was folded before it could be read here.
+          if (replicas.folds(name) !== folds) this.leave(name, edit, pull(name.space));
+          return;
+        }
+        this.leave(name, edit, code === "stale_edit" ? stale(name, edit, receipt.id) : Promise.resolve());
       },
       () => undefined, // closed: the change order says it again
     );
     return receipt;
   }
+
+  /** It waits no longer, once `done` has ended: it is in what the server has, or never will be. */
+  leave(name: DocumentName, edit: StoredEdit, done: Promise<void>): void {
+    const { replicas, shelf, channel, failed } = this.#options;
+    const { space, key } = name;
+    const { epoch, n } = edit;
+    done
+      .finally(() => {
+        replicas.drop(name, edit);
+        channel.post({ say: "dropped", space, key, edit: { epoch, n } });
+        return shelf.forget(name, edit);
+      })
+      .catch(failed);
+  }
 }
 
-function eventsOf(name: DocumentName, edit: StoredEdit) {
+function eventsOf(name: DocumentName, edit: StoredEdit, more: { readonly hold?: true } = {}) {
   const { space, key } = name;
   const { delta } = edit;
   const of = Math.max(1, Math.ceil(delta.length / PART_BYTES_MAX));
@@ -87,6 +124,7 @@ function eventsOf(name: DocumentName, edit: StoredEdit) {
       space,
       ...splitKey(key),
       delta: toBase64(delta.subarray(i * PART_BYTES_MAX, (i + 1) * PART_BYTES_MAX)),
+      ...more,
       ...(of > 1 && { part: { edit: writeEditName(edit), k: i + 1, of } }),
     },
   }));

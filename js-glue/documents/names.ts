@@ -63,6 +63,10 @@ const below = (prefix: Uint8Array): KeyRange => ({ from: prefix, to: joinBytes(p
 export const stateChunk = ({ space, key }: DocumentName, chunk: number): Uint8Array =>
   joinBytes(record("a", space, key), Uint8Array.of(chunk >> 8, chunk & 0xff));
 export const stateRange = ({ space, key }: DocumentName): KeyRange => below(record("a", space, key));
+/** What edits stood on that may have become too old, in chunks numbered from 0. */
+export const stoodChunk = ({ space, key }: DocumentName, chunk: number): Uint8Array =>
+  joinBytes(record("b", space, key), Uint8Array.of(chunk >> 8, chunk & 0xff));
+export const stoodRange = ({ space, key }: DocumentName): KeyRange => below(record("b", space, key));
 export const pendingRange = ({ space, key }: DocumentName): KeyRange => below(record("p", space, key));
 /** All accepted states of a collection; `after` = behind this document. */
 export function collectionRange(space: string, collection: string, letter: "a" | "p"): KeyRange {
@@ -86,8 +90,8 @@ export const pendingOfSpace = (space: string): KeyRange => below(record("p", spa
 
 /** How far the changes of a space are stored here. */
 export const cursorKey = (space: string): Uint8Array => record("c", space);
-/** Accepted states, or edits that wait, of every space. */
-export const everyRecord = (letter: "a" | "p"): KeyRange => below(utf8(`d${letter}`));
+/** Accepted states, what edits stood on, or edits that wait, of every space. */
+export const everyRecord = (letter: "a" | "b" | "p"): KeyRange => below(utf8(`d${letter}`));
 export const cursorRange: KeyRange = below(utf8("dc"));
 export const spaceOfCursor = (key: Uint8Array): string => new TextDecoder().decode(key.subarray(2, -1));
 

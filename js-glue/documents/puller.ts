@@ -10,7 +10,8 @@ import { type FetchTransport, readBody } from "../browser/transport.ts";
 import { fromBase64 } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import type { DocumentChannel } from "./contexts.ts";
-import type { Change, Replicas } from "./replicas.ts";
+import type { DocumentName } from "./names.ts";
+import type { Accepted, Change, Replicas } from "./replicas.ts";
 import { ReturnTime } from "./return-time.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -30,6 +31,8 @@ export interface PullerOptions {
   readonly channel: DocumentChannel;
   readonly device: string;
   readonly failed: (error: Error) => void;
+  /** A fold, or a snapshot in its place, has passed documents with edits that wait. */
+  readonly passed: (names: readonly DocumentName[]) => void;
 }
 
 interface ChangesPage {
@@ -98,6 +101,7 @@ export class Puller {
 
   /** Resolves when everything the server had at the time of the call is stored here. Rejects with `offline` and the like. */
   pull(space: string): Promise<void> {
+    if (this.signal.aborted) return Promise.reject(failure("closed", "the documents are closed"));
     const running = this.#running.get(space);
     if (running) {
       running.again = true;
@@ -121,7 +125,8 @@ export class Puller {
 
   async #pullAll(space: string): Promise<void> {
     let conflicts = 0;
-    for (let more = true; more && !this.signal.aborted; ) {
+    for (let more = true; more; ) {
+      if (this.signal.aborted) throw failure("closed", "the documents are closed");
       const before = await this.#options.shelf.cursor(space);
       const page = before === undefined ? undefined : await this.#changes(space, before);
       try {
@@ -138,7 +143,9 @@ export class Puller {
     return replicas.exclusive(space, async () => {
       if (page.changes.length === 0 && page.cursor === before) return false;
       try {
-        await shelf.pulled(space, before, page.cursor, await replicas.accept(space, before, page.changes));
+        const accepted = await replicas.accept(space, before, page.changes);
+        await shelf.pulled(space, before, page.cursor, accepted);
+        this.#passed(accepted.stood);
       } catch (error) {
         await replicas.refresh(space); // memory is ahead of what is stored
         throw error;
@@ -197,8 +204,10 @@ export class Puller {
     if (cursor === undefined) throw foreign();
     const at = cursor;
     await replicas.exclusive(space, async () => {
-      await shelf.pulled(space, before, at, { states, settled: [] });
+      const stood = await shelf.standing(space);
+      await shelf.pulled(space, before, at, { states, settled: [], stood });
       await replicas.refresh(space);
+      this.#passed(stood);
     });
     replicas.announce(
       space,
@@ -206,6 +215,10 @@ export class Puller {
     );
     channel.post({ say: "reload", space });
     return true;
+  }
+
+  #passed(stood: Accepted["stood"]): void {
+    if (stood.length > 0) this.#options.passed(stood.map(({ name }) => name));
   }
 
   /** JSON of a 200; undefined for 410. */

@@ -9,6 +9,7 @@ import type {
   Edit,
   EditName,
   Place,
+  Remade,
   RulesHandle,
   View,
 } from "../core/documents-core.ts";
@@ -23,6 +24,8 @@ type Sight = "shown" | "accepted";
 
 /** What the core calls the rules of a collection without a schema. */
 const DEFAULTS: RulesHandle = 0;
+/** How a change begins that folds its document (src/documents/change.h). */
+const FOLD = 1;
 
 interface OpenDocument {
   readonly name: DocumentName;
@@ -45,6 +48,14 @@ export interface Change {
 export interface Accepted {
   readonly states: readonly { readonly name: DocumentName; readonly state: Uint8Array }[];
   readonly settled: readonly { readonly name: DocumentName; readonly edit: EditName }[];
+  /** What edits that wait stood on, where a fold has taken it away. */
+  readonly stood: readonly { readonly name: DocumentName; readonly state: Uint8Array }[];
+}
+
+/** An old edit, made again. */
+export interface RemadeEdit extends Pick<Remade, "known" | "contested" | "stranded" | "stoodOn"> {
+  /** Undefined when there is nothing left to do but what is contested, if anything. */
+  readonly edit: StoredEdit | undefined;
 }
 
 export class Replicas {
@@ -60,6 +71,8 @@ export class Replicas {
   /** The cursor that the open documents of a space stand at; absent while that is not known. */
   readonly #at = new Map<string, string>();
   readonly #turns = new Map<string, Promise<void>>();
+  /** By document: how often something was taken away, by a fold or a snapshot, that edits may stand on. */
+  readonly #folds = new Map<string, number>();
   readonly #changed: (name: DocumentName, origin: Origin) => void;
 
   constructor(core: DocumentsCore, shelf: Shelf, epoch: bigint, changed: (name: DocumentName, origin: Origin) => void) {
@@ -155,11 +168,38 @@ export class Replicas {
     });
   }
 
+  /** Grows whenever the change order may have stopped telling of edits that wait here: a fold, or a snapshot instead of it. */
+  folds(name: DocumentName): number {
+    return this.#folds.get(entityOf(name)) ?? 0;
+  }
+
+  #folded(name: DocumentName): void {
+    this.#folds.set(entityOf(name), this.folds(name) + 1);
+  }
+
   stored(name: DocumentName, edit: EditName): void {
     const open = this.#open.get(entityOf(name));
     if (!open) return;
     open.unstored.delete(editAt(edit));
     open.moves++;
+  }
+
+  /** Makes an edit again that was refused as too old; undefined when nobody knows any more what it stood on. */
+  async remake(name: DocumentName, old: Uint8Array): Promise<RemadeEdit | undefined> {
+    const stood = await this.#shelf.stood(name);
+    if (!stood) return undefined;
+    return this.#on(name, "shown", (handle, rules) => {
+      const at = entityOf(name);
+      const firstN = this.#next.get(at) ?? 1;
+      const place = { epoch: this.#epoch, firstN, wall: Date.now() };
+      const { edit, ...remade } = this.#core.remake(handle, rules, place, stood, old);
+      this.#next.set(at, firstN + edit.count);
+      if (edit.delta.length === 0) return { ...remade, edit: undefined };
+      const made = { epoch: place.epoch, n: firstN, delta: edit.delta };
+      this.#open.get(at)?.unstored.set(editAt(made), made.delta);
+      this.#changed(name, "server");
+      return { ...remade, edit: made };
+    });
   }
 
   /** Another context made this edit and has stored it. */
@@ -205,13 +245,27 @@ export class Replicas {
   async accept(space: string, cursor: string | undefined, changes: readonly Change[]): Promise<Accepted> {
     if (this.#at.get(space) !== cursor) await this.refresh(space);
     this.#at.delete(space);
+    const stood = await this.#standing(space, changes);
     const settled = await this.#apply(space, changes);
     const states: { name: DocumentName; state: Uint8Array }[] = [];
     for (const key of new Set(changes.map((change) => change.key))) {
       const name = { space, key };
       states.push({ name, state: this.#core.state(await this.#document(name)) });
     }
-    return { states, settled };
+    return { states, settled, stood };
+  }
+
+  /** The server may refuse edits that wait here, once what they stand on is folded. */
+  async #standing(space: string, changes: readonly Change[]): Promise<Accepted["stood"]> {
+    const stood: { name: DocumentName; state: Uint8Array }[] = [];
+    for (const key of new Set(changes.filter(({ body }) => body[0] === FOLD).map((change) => change.key))) {
+      const name = { space, key };
+      const handle = await this.#document(name);
+      const waits = this.#core.view(handle, DEFAULTS, false).pending > 0;
+      const state = this.#core.state(handle);
+      if (waits && state.length > 0 && !(await this.#shelf.stood(name))) stood.push({ name, state });
+    }
+    return stood;
   }
 
   /** What was accepted is stored. */
@@ -226,6 +280,7 @@ export class Replicas {
       // By the rules in force at this place of the order, so that all replicas fold alike.
       await this.#on(name, "accepted", (handle, rules) => {
         for (const edit of this.#core.accept(handle, rules, [body])) settled.push({ name, edit });
+        if (body[0] === FOLD) this.#folded(name);
       });
     }
     return settled;
@@ -268,6 +323,7 @@ export class Replicas {
       if (open.moves !== moves) continue;
       const edits = [...pending.map(({ delta }) => delta), ...open.unstored.values()];
       this.#forget(open.name, this.#core.refresh(open.handle, accepted, edits));
+      this.#folded(open.name);
       this.#changed(open.name, "server");
       return;
     }

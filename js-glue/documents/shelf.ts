@@ -19,6 +19,8 @@ import {
   spaceOfCursor,
   stateChunk,
   stateRange,
+  stoodChunk,
+  stoodRange,
 } from "./names.ts";
 
 /** Larger values go to files of their own in Chromium and can take a whole cursor down. */
@@ -46,6 +48,8 @@ export interface RefusedEdit {
 export interface Pulled {
   readonly states: readonly { readonly name: DocumentName; readonly state: Uint8Array }[];
   readonly settled: readonly { readonly name: DocumentName; readonly edit: EditName }[];
+  /** What edits that wait stood on until now, as a fold or a snapshot takes it away. */
+  readonly stood: readonly { readonly name: DocumentName; readonly state: Uint8Array }[];
 }
 
 export class Shelf {
@@ -69,12 +73,13 @@ export class Shelf {
 
   async load(name: DocumentName): Promise<StoredDocument> {
     // In this order: an edit that is accepted meanwhile is found twice, which is harmless, and never not at all.
-    const pending = await this.#pending(name);
+    const pending = await this.pending(name);
     const chunks = await this.#all(stateRange(name));
     return { accepted: joinBytes(...chunks.map(({ value }) => value)), pending };
   }
 
-  async #pending(name: DocumentName): Promise<readonly StoredEdit[]> {
+  /** Edits of this device that the server has not judged, as far as it is known here. */
+  async pending(name: DocumentName): Promise<readonly StoredEdit[]> {
     const edits: StoredEdit[] = [];
     for (const { key, value } of await this.#all(pendingRange(name))) {
       const edit = editOfRecord(key);
@@ -97,9 +102,12 @@ export class Shelf {
     return this.#names(everyRecord);
   }
 
-  async #names(range: (letter: "a" | "p") => KeyRange): Promise<readonly DocumentName[]> {
+  async #names(
+    range: (letter: "a" | "p") => KeyRange,
+    letters: readonly ("a" | "p")[] = ["a", "p"],
+  ): Promise<readonly DocumentName[]> {
     const names = new Map<string, DocumentName>();
-    for (const letter of ["a", "p"] as const)
+    for (const letter of letters)
       for (const { key } of await this.#all(range(letter))) {
         const name = nameOfRecord(key);
         if (name) names.set(entityOf(name), name);
@@ -121,6 +129,56 @@ export class Shelf {
     return (await this.#store.scan(pendingOfSpace(space), 1)).length > 0;
   }
 
+  // --- what old edits stood on ------------------------------------------------------------------------------------------
+
+  /** The accepted state before a fold or a snapshot, with the old edits that were made again since; undefined = none. */
+  async stood(name: DocumentName): Promise<Uint8Array | undefined> {
+    const chunks = await this.#all(stoodRange(name));
+    if (chunks.length === 0) return undefined;
+    const bytes = joinBytes(...chunks.map(({ value }) => value));
+    return bytes.slice(4, 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0));
+  }
+
+  /** Replace what stands there, if they are written in one transaction. */
+  stoodRecords(name: DocumentName, state: Uint8Array): readonly StoredRecord[] {
+    // Its size comes first: chunks of a longer one may be left behind it.
+    const size = new Uint8Array(4);
+    new DataView(size.buffer).setUint32(0, state.length);
+    return chunksOf(joinBytes(size, state)).map((value, chunk) => ({ key: stoodChunk(name, chunk), value }));
+  }
+
+  /** Documents of the space that a snapshot replaces under edits that wait, as they are now. */
+  async standing(space: string): Promise<Pulled["stood"]> {
+    const found: { name: DocumentName; state: Uint8Array }[] = [];
+    for (const name of await this.#names(() => pendingOfSpace(space), ["p"])) {
+      const { accepted } = await this.load(name);
+      if (accepted.length > 0 && !(await this.stood(name))) found.push({ name, state: accepted });
+    }
+    return found;
+  }
+
+  /** What is accepted now, unless something older is kept already. */
+  async keepStood(name: DocumentName): Promise<void> {
+    const { accepted } = await this.load(name);
+    if (accepted.length > 0 && !(await this.stood(name))) await this.keep(this.stoodRecords(name, accepted));
+  }
+
+  async keep(puts: readonly StoredRecord[]): Promise<void> {
+    await this.#store.commit({ level: "durable", expects: [], deletes: [], puts });
+  }
+
+  /** Nothing of this device is too old, or has become so. */
+  async forgetStood(): Promise<void> {
+    const deletes: KeyRange[] = [];
+    for (const { key } of await this.#all(everyRecord("b"))) {
+      const name = nameOfRecord(key);
+      if (name && (await this.pending(name)).length === 0) deletes.push(stoodRange(name));
+    }
+    if (deletes.length > 0) await this.#store.commit({ level: "durable", expects: [], deletes, puts: [] });
+  }
+
+  // --- edits and changes ------------------------------------------------------------------------------------------------
+
   pendingRecords(name: DocumentName, edit: StoredEdit): readonly StoredRecord[] {
     return chunksOf(edit.delta).map((value, chunk) => ({ key: pendingChunk(name, edit, chunk), value }));
   }
@@ -130,7 +188,7 @@ export class Shelf {
     for (const { name, edit, delta } of refused) {
       if (edit) await this.forget(name, edit);
       else
-        for (const pending of await this.#pending(name))
+        for (const pending of await this.pending(name))
           if (sameBytes(pending.delta, delta)) await this.forget(name, pending);
     }
   }
@@ -143,7 +201,12 @@ export class Shelf {
    * Stores what was pulled from `before` on, if the space still stands there. Rejects with `storage_conflict` when another
    * context was first; nothing is written then.
    */
-  async pulled(space: string, before: string | undefined, cursor: string, { states, settled }: Pulled): Promise<void> {
+  async pulled(
+    space: string,
+    before: string | undefined,
+    cursor: string,
+    { states, settled, stood }: Pulled,
+  ): Promise<void> {
     const key = cursorKey(space);
     const expect: Expectation =
       before === undefined
@@ -156,6 +219,7 @@ export class Shelf {
       puts.push(...chunksOf(state).map((value, chunk) => ({ key: stateChunk(name, chunk), value })));
     }
     for (const { name, edit } of settled) deletes.push(editRange(name, edit));
+    for (const { name, state } of stood) puts.push(...this.stoodRecords(name, state));
     // Relaxed: the server has it all, and cursor and states are lost together or not at all.
     await this.#store.commit({ level: "durable", expects: [expect], deletes, puts });
   }

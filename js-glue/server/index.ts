@@ -2,7 +2,8 @@
 
 export { type ErrorCode, type Fault, OfflineSyncError } from "../core/errors.ts";
 export type { Authenticate, AuthRequest, Identity, Scope } from "./auth.ts";
-export type { CollectionOptions, DocumentContext } from "./documents/collections.ts";
+export type { CollectionOptions, DocumentContext, Validator } from "./documents/collections.ts";
+export type { MergeCall, MergeFunction } from "./documents/functions.ts";
 export { type DeviceDescription, type EventDescription, OfflineAiSyncEngine, offlineAiSyncEngine } from "./engine.ts";
 export { type Handler, Reject, type Subject, type SyncEvent } from "./handlers.ts";
 export { createLogger, type Logger, type LogLevel } from "./log.ts";

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "base/hash.h"
+#include "merge/limits.h"
 
 namespace oas::documents {
 namespace {
@@ -13,7 +15,7 @@ using merge::PlacedOp;
 
 Result<Delta> read_edit(ByteView bytes) {
   OAS_TRY(Delta delta, merge::decode_delta(bytes));
-  if (!delta.stamps.empty() || !delta.voids.empty()) return fail(ErrorCode::kMalformed);
+  if (!delta.stamps.empty() || !delta.voids.empty() || !delta.holds.empty()) return fail(ErrorCode::kMalformed);
   return delta;
 }
 
@@ -22,7 +24,7 @@ bool same(const PlacedOp& a, const merge::Path& path, const merge::Op& op) {
 }
 
 // How many of the edit's operations are in the document, exactly as they are.
-std::size_t held(const Document& document, const Delta& delta) {
+std::size_t present(const Document& document, const Delta& delta) {
   std::size_t count = 0;
   document.state().for_each_op([&](const merge::Path& path, const merge::Op& op) {
     count += static_cast<std::size_t>(
@@ -36,6 +38,22 @@ void rename(Delta& delta, ByteView bytes) {
   for (PlacedOp& placed : delta.ops) placed.op.dot.epoch = derived;
 }
 
+OAS_COLD_BEGIN
+
+// The operations of `delta`, which are one dense run, by their place in it.
+Result<void> set_aside(Delta& delta, const merge::DotRun& dots, std::span<const SetAside> aside) {
+  for (const SetAside& one : aside) {
+    if (one.operation >= delta.ops.size() || one.why.size() > merge::kReasonBytesMax)
+      return fail(ErrorCode::kInvalidArgument, one.operation);
+    if (!delta.holds.empty() && delta.holds.back().dot.n >= dots.first + one.operation)
+      return fail(ErrorCode::kInvalidArgument, one.operation);
+    delta.holds.push_back({{dots.epoch, dots.first + one.operation}, std::string(one.why)});
+  }
+  return {};
+}
+
+OAS_COLD_END
+
 // An edit of what nobody had written, as far as its writer knew, cannot bring back what he has never seen.
 bool is_stale(const merge::Version& context, std::uint64_t cut, std::uint64_t acknowledged) {
   return !context.empty() && std::max(context.seen, acknowledged) < cut;
@@ -48,7 +66,8 @@ bool any_known(const Document& document, const Delta& delta) {
 
 }  // namespace
 
-Result<Judgement> judge(Document& document, ByteView edit, const merge::Stamp& stamp, std::uint64_t acknowledged) {
+Result<Judgement> judge(Document& document, ByteView edit, const merge::Stamp& stamp, std::uint64_t acknowledged,
+                        std::span<const SetAside> aside) {
   OAS_TRY(Delta delta, read_edit(edit));
   OAS_TRY(merge::DotRun dots, dots_of(delta));
   const std::uint64_t cut = document.state().cut();
@@ -58,13 +77,14 @@ Result<Judgement> judge(Document& document, ByteView edit, const merge::Stamp& s
     if (is_stale(context, cut, acknowledged)) return fail(ErrorCode::kStaleEdit, cut);
   }
   if (any_known(document, delta)) {
-    if (held(document, delta) == delta.ops.size()) return Judgement{};
+    if (present(document, delta) == delta.ops.size()) return Judgement{};
     rename(delta, edit);
-    if (held(document, delta) == delta.ops.size()) return Judgement{};
+    if (present(document, delta) == delta.ops.size()) return Judgement{};
     OAS_TRY(dots, dots_of(delta));
   }
   delta.stamps.push_back({dots, stamp});
-  Judgement judgement{true, encode_change(delta)};
+  OAS_CHECK(set_aside(delta, dots, aside));
+  Judgement judgement{true, encode_change(delta), static_cast<std::uint32_t>(delta.ops.size())};
   OAS_CHECK(document.apply(std::move(delta)));
   if (document.bytes().size() > kStateBytesMax) return fail(ErrorCode::kLimit, kStateBytesMax);
   return judgement;

@@ -1,6 +1,9 @@
 // The server's half of a document: whether an edit is taken, under which dots, and what the change order says of it.
 #pragma once
 
+#include <span>
+#include <string_view>
+
 #include "documents/change.h"
 #include "documents/replica.h"
 
@@ -11,16 +14,24 @@ inline constexpr std::uint32_t kStateBytesMax = 1'000'000;  // of one document a
 struct Judgement {
   bool changed = false;  // false: every dot is here already, with the same content
   Bytes change;  // for the change order, stamped; empty unless changed
+  std::uint32_t operations = 0;  // of the edit
+};
+
+// An operation of an edit that is put on hold: its place in the order of dots, from 0, and why.
+struct SetAside {
+  std::uint32_t operation = 0;
+  std::string_view why;
 };
 
 // Takes one edit into `document` under `stamp`. An edit whose dots are void or carry other content here (a cloned profile, a
 // retried dead letter) is taken under dots derived from its bytes, so nothing is lost and a repetition is still known. That
-// holds until a fold has passed the first one: events come exactly once, so repetitions are close. Errors, with `document` unspecified: as decode_delta; kMalformed when the edit brings stamps
-// or voids, is no dense run of one epoch, or claims to have seen changes that do not exist; kLimit above kStateBytesMax;
-// kStaleEdit (detail: the cut) when it may not have seen what is folded already. `acknowledged`: the change number up to
+// holds until a fold has passed the first one: events come exactly once, so repetitions are close. Errors, with `document`
+// unspecified: as decode_delta; kMalformed when the edit brings stamps, voids or holds, is no dense run of one epoch, or
+// claims to have seen changes that do not exist; kInvalidArgument for what is no operation of it; kLimit above
+// kStateBytesMax; kStaleEdit (detail: the cut) when it may not have seen what is folded already. `acknowledged`: the change number up to
 // which the writer's device has stored everything, and had when it made the edit.
 Result<Judgement> judge(merge::Document& document, ByteView edit, const merge::Stamp& stamp,
-                        std::uint64_t acknowledged = 0);
+                        std::uint64_t acknowledged = 0, std::span<const SetAside> aside = {});
 
 // What the change order says of a rejected edit: its dots will never come. Empty when the document knows one of them: then
 // they are somebody's accepted work, and no rejection may take it away. Errors: as judge.

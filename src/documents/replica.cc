@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/cold.h"
+#include "documents/rebase.h"
 
 namespace oas::documents {
 
@@ -11,6 +13,7 @@ using merge::Delta;
 using merge::Document;
 using merge::Dot;
 using merge::DotRun;
+using merge::MaybeValue;
 
 Result<DotRun> dots_of(const Delta& delta) {
   if (delta.ops.empty()) return fail(ErrorCode::kMalformed);
@@ -95,6 +98,36 @@ Result<Edit> Replica::resolve(std::string_view record_id, const merge::MaybeValu
   OAS_TRY(Delta delta, joined_.resolve(view(rules), record_id, value, author(at)));
   return finish(std::move(delta), rules, at);
 }
+
+OAS_COLD_BEGIN
+
+Result<Remade> Replica::remake(ByteView stood_on, ByteView old, const merge::Rules& rules, const Writer& at) {
+  const merge::ShowOptions quiet{.functions = {}, .with_records = false};
+  Document before;
+  if (!stood_on.empty()) {
+    OAS_TRY(before, Document::open(stood_on));
+  }
+  OAS_TRY(Delta delta, merge::decode_delta(old));
+  OAS_TRY(const DotRun dots, dots_of(delta));
+  Remade out;
+  out.known = before.version().contains({dots.epoch, dots.first});
+  if (out.known) return out;
+  const MaybeValue base = before.view(rules, quiet).value;
+  OAS_CHECK(before.apply(std::move(delta)));
+  out.stood_on = before.bytes();
+  // Its numbers are void here by now, or will be; either way it is no part of what it is made again on.
+  drop({dots.epoch, dots.first});
+  Rebased again = rebase(base, before.view(rules, quiet).value, joined_.view(rules, quiet), rules, author(at));
+  out.stranded = again.stranded;
+  out.edit = {{at.epoch, at.first_n}, again.numbers, {}};
+  if (!again.contested.ops.empty()) out.contested = merge::encode_delta(again.contested);
+  if (again.edit.ops.empty()) return out;
+  out.edit.delta = merge::encode_delta(again.edit);
+  OAS_CHECK(keep(out.edit.delta));
+  return out;
+}
+
+OAS_COLD_END
 
 Result<std::vector<Dot>> Replica::accept(ByteView change, const merge::Rules& rules) {
   OAS_TRY(const ChangeKind kind, apply_change(accepted_, change, rules));

@@ -22,6 +22,15 @@ struct Edit {
   Bytes delta;
 };
 
+// An edit that was refused as too old, made again (rebase.h).
+struct Remade {
+  bool known = false;  // it had been part of `stood_on` already: nothing was done
+  Edit edit;  // pending from now on, when its count is not 0; the count covers the contested operations, too
+  Bytes contested;  // of one more edit, which is for the server to put on hold; empty: nothing is
+  std::uint32_t stranded = 0;  // operations on what is not there any more
+  Bytes stood_on;  // with the old edit: what the next old one of this document stood on
+};
+
 class Replica {
  public:
   // `accepted`: as accepted() gave it, or empty for a document nobody has written. Errors: as Document::open.
@@ -45,6 +54,9 @@ class Replica {
   Result<Edit> patch(const merge::Value& edits, const merge::Rules& rules, const Writer& at);
   Result<Edit> resolve(std::string_view record_id, const merge::MaybeValue& value, const merge::Rules& rules,
                        const Writer& at);
+
+  // `stood_on`: the accepted document when `old` was still good. Errors: as open and decode_delta; kLimit.
+  Result<Remade> remake(ByteView stood_on, ByteView old, const merge::Rules& rules, const Writer& at);
 
   // Joins one change of the server's order and returns the first dots of the edits that are no longer pending.
   Result<std::vector<merge::Dot>> accept(ByteView change, const merge::Rules& rules);

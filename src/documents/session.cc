@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "base/cold.h"
 #include "merge/limits.h"
 #include "merge/record.h"
 
@@ -48,6 +49,22 @@ Result<merge::Stamp> read_stamp(Reader& in) {
   if (stamp.change == 0) return fail(ErrorCode::kInvalidArgument);
   return stamp;
 }
+
+OAS_COLD_BEGIN
+
+Result<std::vector<SetAside>> read_aside(Reader& in) {
+  OAS_TRY(const std::uint32_t count, in.count(kListMax));
+  std::vector<SetAside> aside;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    SetAside one;
+    OAS_TRY(one.operation, in.count(kListMax));
+    OAS_TRY(one.why, in.text(merge::kReasonBytesMax));
+    aside.push_back(one);
+  }
+  return aside;
+}
+
+OAS_COLD_END
 
 void write_value(Writer& out, const MaybeValue& value) {
   out.u8(value ? 1 : 0);
@@ -99,6 +116,22 @@ Result<Stored> read_stored(Reader& in) {
   return stored;
 }
 
+OAS_COLD_BEGIN
+
+Result<void> remake(Replica& replica, const merge::Rules& rules, const Replica::Writer& at, Reader& in, Writer& out) {
+  OAS_TRY(const ByteView stood_on, in.bytes(merge::kDocumentBytesMax));
+  OAS_TRY(const ByteView old, in.bytes(merge::kDocumentBytesMax));
+  OAS_TRY(const Remade remade, replica.remake(stood_on, old, rules, at));
+  out.u8(remade.known ? 1 : 0);
+  write_edit(out, remade.edit);
+  out.bytes(remade.contested);
+  out.varint(remade.stranded);
+  out.bytes(remade.stood_on);
+  return {};
+}
+
+OAS_COLD_END
+
 Result<merge::Document> read_state(Reader& in) {
   OAS_TRY(const ByteView state, in.bytes(merge::kDocumentBytesMax));
   if (state.empty()) return merge::Document();
@@ -134,6 +167,7 @@ Result<void> Session::run(Command command, Reader& in, Writer& out) {
     case Command::kDrop:
     case Command::kKeep:
     case Command::kRefresh:
+    case Command::kRemake:
     case Command::kView:
     case Command::kState: return on_replica(command, in, out);
     case Command::kJudge:
@@ -244,6 +278,8 @@ Result<void> Session::on_replica(Command command, Reader& in, Writer& out) {
     OAS_TRY(const merge::Value edits, merge::parse_json(text));
     OAS_TRY(const Edit edit, replica.patch(edits, *by, at));
     write_edit(out, edit);
+  } else if (command == Command::kRemake) {
+    OAS_CHECK(remake(replica, *by, at, in, out));
   } else {
     OAS_TRY(const std::string_view id, in.text(64));
     OAS_TRY(const MaybeValue value, read_value(in));
@@ -273,10 +309,12 @@ Result<void> Session::on_state(Command command, Reader& in, Writer& out) {
     OAS_TRY(const ByteView edit, in.bytes(merge::kDocumentBytesMax));
     OAS_TRY(const merge::Stamp stamp, read_stamp(in));
     OAS_TRY(const std::uint64_t acknowledged, in.varint());
-    OAS_TRY(const Judgement judgement, judge(document, edit, stamp, acknowledged));
+    OAS_TRY(const std::vector<SetAside> aside, read_aside(in));
+    OAS_TRY(const Judgement judgement, judge(document, edit, stamp, acknowledged, aside));
     out.u8(judgement.changed ? 1 : 0);
     out.bytes(document.bytes());
     out.bytes(judgement.change);
+    out.varint(judgement.operations);
     write_view(out, document.view(*by), document.digest(), 0);
   }
   return {};

@@ -14,14 +14,18 @@
 //   kDrop      document, epoch u64, n varint                   → u8: it was pending
 //   kView      document, rules, u8: somebody may edit it       → view: value, digest u64, pending varint, list of record
 //   kState     document                                        → accepted bytes
-//   kJudge     state bytes, rules, edit bytes, stamp, seen     → changed u8, state bytes, change bytes, view
+//   kJudge     state bytes, rules, edit bytes, stamp, seen, list of aside
+//                                                              → changed u8, state bytes, change bytes, operations varint, view
 //   kVoid      state bytes, edit bytes                         → change bytes
 //   kFold      state bytes, rules, cut varint                  → reached varint, state bytes, change bytes
 //   kShow      state bytes, rules                              → view
 //   kKeep      document, edit bytes                            → nothing; another context's edit
+//   kRemake    document, rules, place, stood-on bytes, edit bytes
+//                                                              → known u8, edit, contested bytes, stranded varint, stood-on bytes
 //   kRefresh   document, accepted bytes, list of pending bytes → list of dot: accepted already, not pending
 //
-// stamp is minted-at i64, random u64, change varint, received-at i64; seen is a varint (authority.h); a record is id text, class u8, provisional u8, JSON text. The digest is that of the accepted state.
+// stamp is minted-at i64, random u64, change varint, received-at i64; seen is a varint and aside
+// operation varint, why text, ascending (authority.h); a record is id text, class u8, provisional u8, JSON text. The digest is that of the accepted state.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +55,7 @@ enum class Command : std::uint8_t {
   kShow = 14,
   kKeep = 15,
   kRefresh = 16,
+  kRemake = 17,
 };
 
 inline constexpr std::uint32_t kRulesHandlesMax = 1'024;

@@ -4,7 +4,7 @@
 #include <array>
 #include <string_view>
 
-#include "infer/cold.h"
+#include "base/cold.h"
 #include "infer/ngram.h"
 
 OAS_COLD_BEGIN

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "infer/cold.h"
+#include "base/cold.h"
 #include "infer/math.h"
 
 OAS_COLD_BEGIN

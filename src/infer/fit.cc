@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "base/prng.h"
-#include "infer/cold.h"
 #include "infer/math.h"
 #include "infer/vec.h"
 

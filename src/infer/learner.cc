@@ -3,8 +3,8 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "base/cold.h"
 #include "base/hash.h"
-#include "infer/cold.h"
 #include "infer/math.h"
 #include "infer/sticky.h"
 #include "wire/writer.h"

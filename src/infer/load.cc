@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "infer/cold.h"
+#include "base/cold.h"
 #include "infer/model.h"
 #include "infer/sha256.h"
 #include "infer/sticky.h"

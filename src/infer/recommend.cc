@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "infer/cold.h"
+#include "base/cold.h"
 #include "infer/sticky.h"
 #include "wire/writer.h"
 

@@ -1,7 +1,7 @@
 #include "infer/run.h"
 
 #include "base/assert.h"
-#include "infer/cold.h"
+#include "base/cold.h"
 #include "infer/math.h"
 
 OAS_COLD_BEGIN

@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "infer/cold.h"
+#include "base/cold.h"
 #include "infer/content.h"
 
 OAS_COLD_BEGIN

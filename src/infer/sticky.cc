@@ -1,6 +1,6 @@
 #include "infer/sticky.h"
 
-#include "infer/cold.h"
+#include "base/cold.h"
 
 OAS_COLD_BEGIN
 

@@ -1,5 +1,5 @@
 #include "infer/unicode.h"
-#include "infer/cold.h"
+#include "base/cold.h"
 
 #include <algorithm>
 

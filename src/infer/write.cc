@@ -1,7 +1,7 @@
 #include "infer/write.h"
 
 #include "base/assert.h"
-#include "infer/cold.h"
+#include "base/cold.h"
 #include "wire/writer.h"
 
 OAS_COLD_BEGIN

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "base/hash.h"
 #include "merge/codec.h"
 #include "merge/limits.h"
@@ -179,19 +180,33 @@ void write_stamps(wire::Writer& out, const EpochTable& epochs, const std::vector
   }
 }
 
+OAS_COLD_BEGIN
+
+void write_holds(wire::Writer& out, const EpochTable& epochs, const std::vector<Hold>& holds) {
+  out.varint(holds.size());
+  for (const Hold& hold : holds) {
+    out.varint(epochs.number(hold.dot.epoch));
+    out.varint(hold.dot.n);
+    out.text(hold.why);
+  }
+}
+
+OAS_COLD_END
+
 class Decoder {
  public:
   explicit Decoder(wire::Reader& in) : in_(in) {}
 
   Result<Delta> delta() {
     OAS_TRY(const std::uint8_t version, in_.u8());
-    if (version != kDeltaVersion) return fail(ErrorCode::kUnknownVersion, version);
+    if (version != kDeltaVersion && version != kDeltaVersionWithHolds) return fail(ErrorCode::kUnknownVersion, version);
     OAS_CHECK(epochs());
     OAS_CHECK(paths());
     Delta out;
     OAS_CHECK(groups(out.ops));
     OAS_CHECK(stamps(out.stamps));
     OAS_TRY(out.voids, version_set());
+    if (version == kDeltaVersionWithHolds) OAS_CHECK(holds(out.holds));
     return out;
   }
 
@@ -329,6 +344,21 @@ class Decoder {
     return {};
   }
 
+  Result<void> holds(std::vector<Hold>& out) {
+    OAS_TRY(const std::uint32_t size, count(kOperationsMax));
+    if (size == 0) return malformed();
+    for (std::uint32_t i = 0; i < size; ++i) {
+      Hold hold;
+      OAS_TRY(hold.dot.epoch, epoch());
+      OAS_TRY(hold.dot.n, in_.varint());
+      OAS_TRY(const std::string_view why, in_.text(kReasonBytesMax));
+      if (hold.dot.n == 0 || !is_utf8(why) || (i > 0 && hold.dot <= out.back().dot)) return malformed();
+      hold.why = why;
+      out.push_back(std::move(hold));
+    }
+    return {};
+  }
+
   wire::Reader& in_;
   std::vector<Epoch> epochs_;
   std::vector<Path> paths_;
@@ -348,13 +378,15 @@ void write_delta(wire::Writer& out, const Delta& delta) {
   }
   for (const StampRun& run : delta.stamps) epochs.add(run.dots.epoch);
   epochs.add(delta.voids);
+  for (const Hold& hold : delta.holds) epochs.add(hold.dot.epoch);
   order(rows, [](const Row& a, const Row& b) { return a.placed->op.dot < b.placed->op.dot; });
-  out.u8(kDeltaVersion);
+  out.u8(delta.holds.empty() ? kDeltaVersion : kDeltaVersionWithHolds);
   epochs.write(out);
   paths.write(out);
   write_ops(out, epochs, rows);
   write_stamps(out, epochs, delta.stamps);
   write_version(out, epochs, delta.voids);
+  if (!delta.holds.empty()) write_holds(out, epochs, delta.holds);
 }
 
 }  // namespace

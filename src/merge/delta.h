@@ -1,6 +1,6 @@
 // Deltas and whole states as canonical bytes: equal sets of operations give equal bytes on every target.
 //
-//   version u8 | epoch table | path table | change groups | stamps | voids
+//   version u8 | epoch table | path table | change groups | stamps | voids | version 2: holds (dot, why text)
 //   state: the same behind  magic u8, cut varint, snapshot flag u8, [snapshot value]
 //
 // Columnar where it pays: epochs and paths are interned (a path is its parent and one step), the clock is the difference to
@@ -16,6 +16,8 @@
 namespace oas::merge {
 
 inline constexpr std::uint8_t kDeltaVersion = 1;
+inline constexpr std::uint8_t kDeltaVersionWithHolds =
+    2;  // only where there are some, so that all else keeps its bytes
 
 // O(n log n) in the number of operations.
 [[nodiscard]] Bytes encode_delta(const Delta& delta);

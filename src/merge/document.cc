@@ -7,31 +7,11 @@
 #include "merge/identity.h"
 #include "merge/limits.h"
 #include "merge/position.h"
+#include "merge/value_at.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
 namespace oas::merge {
-namespace {
-
-// The value at `path`, or null.
-const Value* find(const MaybeValue& root, const Path& path) {
-  const Value* at = root ? &*root : nullptr;
-  for (const Step& step : path) {
-    if (at == nullptr) return nullptr;
-    if (is_field(step)) {
-      at = at->find(field_key(step));
-      continue;
-    }
-    if (!at->is_array()) return nullptr;
-    std::vector<Identity> spare;
-    const std::vector<Identity>& ids = identities_of(*at, {}, spare);
-    const auto one = std::find_if(ids.begin(), ids.end(), [&](const Identity& id) { return id.id == step; });
-    at = one == ids.end() ? nullptr : &at->items()[static_cast<std::size_t>(one - ids.begin())];
-  }
-  return at;
-}
-
-}  // namespace
 
 Result<Document> Document::open(ByteView state) {
   Document document;
@@ -79,7 +59,7 @@ std::string Document::position_of(const Path& path) const {
   }
   Path parent = path;
   parent.pop_back();
-  if (const Value* list = find(state_.snapshot(), parent); list != nullptr && list->is_array()) {
+  if (const Value* list = value_at(state_.snapshot(), parent, {}); list != nullptr && list->is_array()) {
     std::vector<Identity> spare;
     for (const Identity& identity : identities_of(*list, {}, spare)) {
       if (identity.id == path.back()) return identity.pos;
@@ -101,7 +81,7 @@ Result<Delta> Document::resolve(const Shown& shown, std::string_view record_id, 
     out.move(path, std::string(value->text()));
   } else if (!value) {
     out.remove(path);
-  } else if (find(shown.value, path) != nullptr) {
+  } else if (value_at(shown.value, path, {}) != nullptr) {
     out.assign(path, *value);
   } else if (element) {
     out.insert(path, *value, position_of(path));

@@ -15,6 +15,7 @@ inline constexpr std::uint32_t kStepBytesMax = 65'536;
 inline constexpr std::uint32_t kPositionBytesMax = 512;
 inline constexpr std::uint32_t kSiblingsMax = 32;  // beyond: a forced pick, whatever the policy
 inline constexpr std::uint32_t kOperationsMax = 1'000'000;  // held uncompacted by one document
+inline constexpr std::uint32_t kReasonBytesMax = 200;  // why an operation is on hold
 inline constexpr std::uint32_t kEpochsMax = 1'000'000;
 inline constexpr std::uint32_t kTokensMax = 4'096;  // of one string, for the token merge
 inline constexpr std::uint64_t kAlignCellsMax = 4'000'000;  // of one longest-common-subsequence table

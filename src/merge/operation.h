@@ -81,13 +81,22 @@ struct StampRun {
   friend bool operator==(const StampRun&, const StampRun&) = default;
 };
 
-// Anything a replica can learn from another one: operations, stamps, dots that will never come. Joining it twice, late or
-// in another order changes nothing.
+// An operation that everybody has and nobody is shown until a person decides, and why: a rule of the application that it
+// breaks, for example.
+struct Hold {
+  Dot dot;
+  std::string why;
+  friend auto operator<=>(const Hold&, const Hold&) = default;
+};
+
+// Anything a replica can learn from another one: operations, stamps, dots that will never come, operations on hold. Joining
+// it twice, late or in another order changes nothing.
 struct Delta {
   std::vector<PlacedOp> ops;
   std::vector<StampRun> stamps;
   Version voids;
-  [[nodiscard]] bool empty() const { return ops.empty() && stamps.empty() && voids.empty(); }
+  std::vector<Hold> holds;
+  [[nodiscard]] bool empty() const { return ops.empty() && stamps.empty() && voids.empty() && holds.empty(); }
 };
 
 }  // namespace oas::merge

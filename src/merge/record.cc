@@ -11,17 +11,17 @@
 namespace oas::merge {
 namespace {
 
-constexpr std::array<std::string_view, 11> kKinds{"scalar", "add-add", "delete-edit", "replace-edit",    "kind",
+constexpr std::array<std::string_view, 12> kKinds{"scalar", "add-add", "delete-edit", "replace-edit",    "kind",
                                                   "order",  "reset",   "text",        "replace-replace", "similar",
-                                                  "rename"};
+                                                  "rename", "held"};
 constexpr std::array<std::string_view, 4> kClasses{"lossless", "lossy", "manual", "failed"};
 constexpr std::array<std::string_view, kOpKinds> kOps{"assign", "create", "insert", "delete", "move", "add"};
-constexpr std::array<std::string_view, 13> kRules{"lww",         "server-wins", "local-wins", "max",    "min",
+constexpr std::array<std::string_view, 14> kRules{"lww",         "server-wins", "local-wins", "max",    "min",
                                                   "token merge", "delete wins", "edit wins",  "manual", "function",
-                                                  "count-late",  "forced",      "both kept"};
+                                                  "count-late",  "forced",      "both kept",  "held"};
 // Row of the rule table by kind, where the rule does not say it better.
-constexpr std::array<std::string_view, 11> kRows{"R03", "R07", "R04", "R10", "R08", "R15",
-                                                 "R20", "R25", "R30", "R31", "R32"};
+constexpr std::array<std::string_view, 12> kRows{"R03", "R07", "R04", "R10", "R08", "R15",
+                                                 "R20", "R25", "R30", "R31", "R32", "R28"};
 
 template <class Enum, std::size_t size>
 std::string_view named(const std::array<std::string_view, size>& names, Enum value) {
@@ -85,6 +85,7 @@ void seal(Record& record) {
 }
 
 std::string reason_of(const Record& record) {
+  if (record.rule == Rule::kHeld) return record.policy;
   std::string out(named(kRows, record.kind));
   if (record.rule == Rule::kTokenMerge) out = "R25";
   if (record.rule == Rule::kMax || record.rule == Rule::kMin) out = "R27";

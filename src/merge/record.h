@@ -26,7 +26,8 @@ enum class ConflictKind : std::uint8_t {
   kText,
   kReplaceReplace,
   kSimilar,
-  kRename
+  kRename,
+  kHeld
 };
 
 // What the app should count. `lossless`: every side's change is visible. `lossy`: decided by rule, a loser is kept.
@@ -46,7 +47,8 @@ enum class Rule : std::uint8_t {
   kFunction,
   kCountLate,
   kForced,
-  kBothKept
+  kBothKept,
+  kHeld
 };
 
 struct Sibling {
@@ -66,7 +68,7 @@ struct Record {
   MaybeValue base;  // the last agreed value
   std::vector<Sibling> siblings;  // by dot
   MaybeValue winner;  // what is visible; nothing: deleted
-  std::string policy;  // the pattern that chose, "" for the default
+  std::string policy;  // the pattern that chose, "" for the default; of an operation on hold, why it is
   Hlc at;  // greatest effective clock among the siblings
   std::uint64_t margin_ms = 0;  // how much later the winner of a last-writer decision was
   bool provisional = true;  // a sibling has no stamp yet

@@ -18,7 +18,7 @@ struct Basis {
 };
 
 struct Shown : Basis {
-  std::vector<Record> records;  // in path order
+  std::vector<Record> records;  // in path order; then what is on hold, in path order
 };
 
 struct ShowOptions {

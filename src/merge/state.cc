@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cold.h"
 #include "base/sim_points.h"
 #include "merge/limits.h"
 
@@ -71,8 +72,28 @@ Result<void> State::join(Delta&& delta) {
     if ((version_.contains(placed.op.dot) && !twice) || folded(placed.op.dot)) continue;
     insert(placed.path, std::move(placed.op));
   }
+  for (Hold& hold : delta.holds) {
+    if (!folded(hold.dot)) add_hold(std::move(hold));
+  }
   return {};
 }
+
+OAS_COLD_BEGIN
+
+void State::add_hold(Hold hold) {
+  const auto same = std::lower_bound(holds_.begin(), holds_.end(), hold.dot,
+                                     [](const Hold& one, const Dot& dot) { return one.dot < dot; });
+  if (same != holds_.end() && same->dot == hold.dot) {
+    // The server gives one reason; of two that somebody made up, any will do as long as all replicas take the same.
+    if (hold.why < same->why) same->why = std::move(hold.why);
+    return;
+  }
+  holds_.push_back(std::move(hold));
+  for (std::size_t i = holds_.size() - 1; i > 0 && holds_[i].dot < holds_[i - 1].dot; --i)
+    std::swap(holds_[i], holds_[i - 1]);
+}
+
+OAS_COLD_END
 
 void State::add_voids(const Version& voids) {
   if (voids.runs().empty()) return;
@@ -140,14 +161,29 @@ Version State::version_since(std::uint64_t seen) const {
   return version;
 }
 
-State State::until(std::uint64_t cut) const {
+State State::part(std::uint64_t cut, bool with_held) const {
   State out = State(snapshot_, version_.seen);
-  Delta delta{.ops = {}, .stamps = stamps_, .voids = {}};
+  Delta delta{.ops = {}, .stamps = stamps_, .voids = {}, .holds = {}};
+  Version held;
+  if (with_held) {
+    delta.holds = holds_;
+  } else {
+    for (const Hold& hold : holds_) held.add(hold.dot);
+  }
   for_each_op([&](const Path& path, const Op& op) {
     const std::uint64_t change = stamp_of(op.dot).change;
-    if (change != 0 && change <= cut) delta.ops.push_back({path, op});
+    const bool reached = cut == kAll || (change != 0 && change <= cut);
+    if (reached && !held.contains(op.dot)) delta.ops.push_back({path, op});
   });
   (void)out.join(std::move(delta));
+  return out;
+}
+
+State State::until(std::uint64_t cut) const { return part(cut, true); }
+
+State State::visible() const {
+  State out = part(kAll, false);
+  out.version_ = version_;
   return out;
 }
 
@@ -163,11 +199,12 @@ void State::fold(std::uint64_t cut, MaybeValue snapshot) {
   Version left = voids_;
   for_each_op([&left](const Path&, const Op& op) { left.add(op.dot); });
   left.seen = std::max(version_.seen, cut);
+  std::erase_if(holds_, [&left](const Hold& hold) { return !left.contains(hold.dot); });
   version_ = std::move(left);
 }
 
 Delta State::since(const Version& version) const {
-  Delta delta{.ops = {}, .stamps = stamps_, .voids = voids_};
+  Delta delta{.ops = {}, .stamps = stamps_, .voids = voids_, .holds = holds_};
   for_each_op([&](const Path& path, const Op& op) {
     if (!version.contains(op.dot)) delta.ops.push_back({path, op});
   });

@@ -44,10 +44,12 @@ class State {
   [[nodiscard]] Version version_since(std::uint64_t seen) const;
   // This state as it was at change number `cut`.
   [[nodiscard]] State until(std::uint64_t cut) const;
+  // This state without the operations on hold; its version still names them.
+  [[nodiscard]] State visible() const;
   // Drops what is stamped at or below `cut`; `snapshot` is what that showed. Precondition: foldable(cut) == cut.
   void fold(std::uint64_t cut, MaybeValue snapshot);
 
-  // Everything this state has and `version` lacks. Stamps and voids are always complete: they are small and idempotent.
+  // Everything this state has and `version` lacks. Stamps, voids and holds are always complete: they are small and idempotent.
   [[nodiscard]] Delta since(const Version& version) const;
 
   [[nodiscard]] const MaybeValue& snapshot() const { return snapshot_; }
@@ -56,6 +58,7 @@ class State {
   [[nodiscard]] const Version& version() const { return version_; }
   [[nodiscard]] const Version& voids() const { return voids_; }
   [[nodiscard]] const std::vector<StampRun>& stamps() const { return stamps_; }
+  [[nodiscard]] const std::vector<Hold>& holds() const { return holds_; }
   [[nodiscard]] Stamp stamp_of(const Dot& dot) const;
   [[nodiscard]] std::uint64_t op_count() const { return op_count_; }
   [[nodiscard]] std::uint64_t cut() const { return version_.seen; }
@@ -77,15 +80,20 @@ class State {
       path.pop_back();
     }
   }
+  static constexpr std::uint64_t kAll = ~std::uint64_t{0};
+  // The operations up to change number `cut`; up to kAll those without a number, too.
+  [[nodiscard]] State part(std::uint64_t cut, bool with_held) const;
   void insert(const Path& path, Op op);
   void add_stamp(const StampRun& run);
   void add_voids(const Version& voids);
+  void add_hold(Hold hold);
 
   MaybeValue snapshot_;
   Node root_;
   Version version_;
   Version voids_;
   std::vector<StampRun> stamps_;  // by (epoch, first)
+  std::vector<Hold> holds_;  // by dot, one each
   std::uint64_t op_count_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/sim_points.h"
+#include "merge/held.h"
 #include "merge/limits.h"
 #include "merge/order.h"
 #include "merge/show.h"
@@ -333,8 +334,11 @@ void View::note(const Place& at, Record record) {
 Shown show(const State& state, const Rules& rules, const ShowOptions& options) {
   Shown shown;
   shown.version = state.version();
-  View view(state, options.functions, options.with_records ? &shown.records : nullptr);
+  const bool held = !state.holds().empty();
+  const State without = held ? state.visible() : State();
+  View view(held ? without : state, options.functions, options.with_records ? &shown.records : nullptr);
   shown.value = view.root(rules);
+  if (held && options.with_records) note_held(state, rules, shown);
   return shown;
 }
 

@@ -27,7 +27,6 @@ for (const kind of databaseKinds) {
       server = await TestServer.start(kind);
       core = await documentsCore();
       server.sync.collection("account", {
-        unique: ["/name"],
         validate: (value) => {
           if ((value as { balance?: number }).balance === 13) throw new Error("an unlucky number");
           if ((value as { balance?: number }).balance === 14) throw new Reject("forbidden");
@@ -147,22 +146,6 @@ for (const kind of databaseKinds) {
       for (const replica of [one, two]) assert.equal(replica.state("account/1"), late.state("account/1"));
       assert.deepEqual(codesOf(await one.push([one.event("account/1", Uint8Array.of(1, 2, 3))])).length, 1);
       assert.equal(await one.pull(), 0);
-    });
-
-    test("a value that must be unique is, within its space", async () => {
-      const one = await device("ann-6");
-      one.put("account/1", { name: "x" });
-      one.put("account/2", { name: "x" });
-      assert.deepEqual(codesOf(await one.push()), ["unique_violation"]);
-      const other = await device("ann-6b");
-      other.put("account/2", { name: "x" });
-      assert.deepEqual(codesOf(await other.push()), []);
-      one.put("account/1", { name: "y" });
-      one.put("account/3", { name: "x" });
-      assert.deepEqual(codesOf(await one.push()), []);
-      one.put("account/1", undefined);
-      one.put("account/4", { name: "y" });
-      assert.deepEqual(codesOf(await one.push()), []);
     });
 
     test("a shared space is for its members, by their roles; for others it is not there", async () => {

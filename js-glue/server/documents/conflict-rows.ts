@@ -95,11 +95,17 @@ export async function findConflict(tx: Tx, space: Space, id: string): Promise<St
   return row && conflictOf(row);
 }
 
-export const namedResolver = (tx: Tx, space: Space, { id, key }: StoredConflict, principal: string): Promise<number> =>
+/** Who settled it: a principal, or `fn:` and the name of a merge function. */
+export const namedResolver = (
+  tx: Tx,
+  space: Space,
+  { id, key }: Pick<StoredConflict, "id" | "key">,
+  resolver: string,
+): Promise<number> =>
   tx.run(
     `UPDATE conflict_resolution_log SET resolver = $5
       WHERE tenant_id = $1 AND space_id = $2 AND conflict_id = $3 AND doc_key = $4`,
-    [space.tenant, space.id, id, key, principal],
+    [space.tenant, space.id, id, key, resolver],
   );
 
 const conflictOf = (row: Parameters<typeof text>[0]): StoredConflict => ({

@@ -5,7 +5,7 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { DocumentsCore, type RulesHandle } from "../../core/documents-core.ts";
+import { DocumentsCore, type Edit, type Place, type RulesHandle } from "../../core/documents-core.ts";
 import { OfflineSyncError } from "../../core/errors.ts";
 import { simdSupported } from "../../core/load.ts";
 
@@ -47,6 +47,18 @@ export class MergeCore {
       if (core.dead) this.#restart();
       throw error;
     }
+  }
+
+  /** The edit that settles a conflict of a stored state by this value (JSON text; undefined = deleted). Rejects as the core throws. */
+  resolve(state: Uint8Array, schema: string, place: Place, conflict: string, value: string | undefined): Promise<Edit> {
+    return this.run(({ core, rules }) => {
+      const { document } = core.open(state, []);
+      try {
+        return core.resolve(document, rules(schema), place, conflict, value);
+      } finally {
+        core.close(document);
+      }
+    });
   }
 
   #handleOf(core: DocumentsCore, schema: string): RulesHandle {

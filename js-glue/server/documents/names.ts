@@ -34,6 +34,8 @@ export const documentEvent = z.object({
   id: documentId,
   delta: z.base64(),
   part: partOfEdit.optional(),
+  /** The device asks to put all of it on hold: it would undo what others did while the device was away. */
+  hold: z.literal(true).optional(),
 });
 
 export interface DocumentName {

@@ -183,26 +183,55 @@ export async function appendChange(
 
 const KEY_CHARS_MAX = 200;
 
-/** False when another document of the collection holds one of these values. Undefined = there is no value to compare. */
-export async function claimValues(
-  tx: Tx,
-  space: Space,
-  { collection, key }: { readonly collection: string; readonly key: string },
-  values: readonly (readonly [pointer: string, value: unknown])[],
-): Promise<boolean> {
-  const at: readonly SqlValue[] = [space.tenant, space.id];
-  await tx.run("DELETE FROM record_key WHERE tenant_id = $1 AND space_id = $2 AND doc_key = $3", [...at, key]);
+/** A JSON pointer and what it leads to; what is not there, or is no plain value, collides with nothing. */
+export type UniqueValue = readonly [pointer: string, value: unknown];
+
+/** As rows hold them. */
+function* plainValues(values: readonly UniqueValue[]): Generator<readonly [pointer: string, shown: string]> {
   for (const [pointer, value] of values) {
-    // What is not there, or is no plain value, collides with nothing.
     if (value === undefined || value === null || typeof value === "object") continue;
     const json = JSON.stringify(value);
     const shown = json.length > KEY_CHARS_MAX ? createHash("sha256").update(json).digest("hex") : json;
-    const made = await tx.run(
+    yield [pointer, shown.replaceAll("\0", "")];
+  }
+}
+
+interface UniqueDocument {
+  readonly collection: string;
+  readonly key: string;
+}
+
+/** The first pointer whose value another document of the collection holds. */
+export async function takenValues(
+  tx: Tx,
+  space: Space,
+  { collection, key }: UniqueDocument,
+  values: readonly UniqueValue[],
+): Promise<string | undefined> {
+  for (const [pointer, shown] of plainValues(values)) {
+    const rows = await tx.query(
+      `SELECT 1 AS n FROM record_key WHERE tenant_id = $1 AND space_id = $2 AND collection = $3 AND pointer = $4
+         AND value = $5 AND doc_key <> $6`,
+      [space.tenant, space.id, collection, pointer, shown, key],
+    );
+    if (rows.length > 0) return pointer;
+  }
+  return undefined;
+}
+
+/** The document holds these values and no others; one that another document holds stays with that. */
+export async function claimValues(
+  tx: Tx,
+  space: Space,
+  { collection, key }: UniqueDocument,
+  values: readonly UniqueValue[],
+): Promise<void> {
+  const at: readonly SqlValue[] = [space.tenant, space.id];
+  await tx.run("DELETE FROM record_key WHERE tenant_id = $1 AND space_id = $2 AND doc_key = $3", [...at, key]);
+  for (const [pointer, shown] of plainValues(values))
+    await tx.run(
       `INSERT INTO record_key (tenant_id, space_id, collection, pointer, value, doc_key, principal_id)
        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-      [...at, collection, pointer, shown.replaceAll("\0", ""), key, space.owner],
+      [...at, collection, pointer, shown, key, space.owner],
     );
-    if (made === 0) return false;
-  }
-  return true;
 }

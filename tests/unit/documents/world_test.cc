@@ -35,7 +35,7 @@ struct Device {
 
 class World {
  public:
-  explicit World(std::uint64_t seed) : prng_(seed), devices_(2 + prng_.below(3)) {
+  explicit World(std::uint64_t seed) : prng_(seed), has_rules_(seed % 3 == 0), devices_(2 + prng_.below(3)) {
     for (Device& device : devices_) device.epoch = {prng_.next() | 1};
     Device& first = devices_.front();
     const auto made = first.replica.put(*merge::parse_json(R"({"count":0})"), rules(), {first.epoch, 1, now_});
@@ -159,11 +159,23 @@ class World {
     }
     const merge::Stamp stamp{{{1}, 1}, changes_.size() + 1, now_};
     const bool was_void = server_.state().voids().contains(merge::decode_delta(sent.delta)->ops.front().op.dot);
-    const Result<Judgement> judgement = judge(server_, sent.delta, stamp);
+    const Result<Judgement> judgement = judge(server_, sent.delta, stamp, 0, broken_in(sent.delta));
     BOOST_REQUIRE(judgement.has_value());
     if (!judgement->changed) return;
     if (was_void) counted_ += increment_in(sent.delta);
     changes_.push_back(judgement->change);
+  }
+
+  // What a rule of the application would put on hold: anything but counting, and the document itself.
+  std::vector<SetAside> broken_in(const Bytes& edit) {
+    std::vector<SetAside> aside;
+    const merge::Delta delta = *merge::decode_delta(edit);
+    for (std::uint32_t i = 0; has_rules_ && i < delta.ops.size(); ++i) {
+      const merge::PlacedOp& placed = delta.ops[i];
+      if (placed.op.kind == merge::OpKind::kAdd || placed.path.empty() || !prng_.chance(1, 8)) continue;
+      aside.push_back({i, "R28 rule"});
+    }
+    return aside;
   }
 
   static std::int64_t increment_in(const Bytes& delta) {
@@ -210,6 +222,7 @@ class World {
   }
 
   Prng prng_;
+  bool has_rules_ = false;
   Millis now_{1'700'000'000'000};
   std::vector<Device> devices_;
   merge::Document server_;
