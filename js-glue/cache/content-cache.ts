@@ -254,10 +254,8 @@ export class ContentCache {
   /** A pinned item is never given up for room. Resolves false when there is no such item. */
   async pin(contentType: string, contentId: string, pinned = true): Promise<boolean> {
     const key = keyOf(contentType, contentId);
-    const found = await this.#shelf.read(key);
-    if (!found) return false;
-    const index = { ...found.index, pinned };
-    await this.#shelf.rewrite(key, index);
+    const index = await this.#shelf.change(key, { pinned });
+    if (!index) return false;
     this.#policy.put(key, index.stored, index.priority, pinned);
     this.#hot.delete(key);
     return true;
@@ -348,7 +346,7 @@ export class ContentCache {
       if (answer.notModified && old) {
         const kept = await this.#read(key);
         const expiresAt = lives === undefined ? undefined : this.#now() + (ttlMs(lives) ?? 0);
-        await this.#shelf.rewrite(key, { ...old, expiresAt });
+        await this.#shelf.change(key, { expiresAt });
         this.#hot.delete(key);
         return kept?.value;
       }

@@ -1,10 +1,13 @@
 /**
  * Where cached content lies: a database of its own, so that no item ever shares a transaction, or a fate, with unsent work.
  *
- * Three object stores: `index` (one small record an item), `body` (chunks of at most 48,000 bytes: browsers move larger
- * values into files of their own, where one that is lost takes a whole cursor with it), `keys` (the cabinet).
+ * Three object stores: `index` (one small record an item, to list them without their content), `body` (chunks of at most
+ * 48,000 bytes: browsers move larger values into files of their own, where one that is lost takes a whole cursor with it),
+ * `keys` (the cabinet). The first chunk carries the index record as well, so that most items are read by one request for
+ * one key. Version 0.1 of the library kept chunks bare; they are read and stay as they are until they are written again.
  */
 
+import { joinBytes } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import type { Cabinet } from "../crypto/cabinet.ts";
 
@@ -29,7 +32,23 @@ export interface IndexRecord {
 
 export const CHUNK_BYTES_MAX = 48_000;
 
-const bodyRange = (key: string): IDBKeyRange => IDBKeyRange.bound([key, 0], [key, Number.MAX_SAFE_INTEGER]);
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What stands under [key, 0]. */
+interface FirstChunk {
+  readonly index: IndexRecord;
+  readonly chunk: Bytes;
+}
+
+interface Found {
+  readonly index: IndexRecord;
+  readonly body: Bytes;
+}
+
+const bodyRange = (key: string, from: number): IDBKeyRange =>
+  IDBKeyRange.bound([key, from], [key, Number.MAX_SAFE_INTEGER]);
+
+const joined = (parts: readonly Bytes[]): Bytes => (parts.length === 1 && parts[0] ? parts[0] : joinBytes(...parts));
 
 function opened(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -56,6 +75,13 @@ function ended(tx: IDBTransaction): Promise<void> {
       );
     };
   });
+}
+
+/** Everything has been asked for: the browser need not wait for the last answer before it starts to write. */
+function committed(tx: IDBTransaction): Promise<void> {
+  const end = ended(tx);
+  tx.commit();
+  return end;
 }
 
 function asked<T>(request: IDBRequest<T>): Promise<T> {
@@ -103,55 +129,71 @@ export class Shelf {
     }
   }
 
-  read(key: string): Promise<{ readonly index: IndexRecord; readonly body: Uint8Array<ArrayBuffer> } | undefined> {
+  async read(key: string): Promise<Found | undefined> {
+    const found = await this.#begin(["body"], "readonly", async (tx) => {
+      const bodies = tx.objectStore("body");
+      const first = await asked<FirstChunk | Bytes | undefined>(bodies.get([key, 0]));
+      if (first === undefined || first instanceof Uint8Array) return first;
+      if (first.index.chunks === 1) return { index: first.index, body: first.chunk };
+      const more = await asked<Bytes[]>(bodies.getAll(bodyRange(key, 1)));
+      return { index: first.index, body: joined([first.chunk, ...more.slice(0, first.index.chunks - 1)]) };
+    });
+    return found instanceof Uint8Array ? this.#readBare(key) : found;
+  }
+
+  /** Chunks without an index record of their own. */
+  #readBare(key: string): Promise<Found | undefined> {
     return this.#begin(["index", "body"], "readonly", async (tx) => {
       const index = asked<IndexRecord | undefined>(tx.objectStore("index").get(key));
-      const chunks = asked<Uint8Array<ArrayBuffer>[]>(tx.objectStore("body").getAll(bodyRange(key)));
+      const chunks = asked<(FirstChunk | Bytes)[]>(tx.objectStore("body").getAll(bodyRange(key, 0)));
       const [record, all] = await Promise.all([index, chunks]);
       if (!record) return undefined;
-      const parts = all.slice(0, record.chunks);
-      if (parts.length === 1 && parts[0]) return { index: record, body: parts[0] };
-      const body = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-      let at = 0;
-      for (const part of parts) {
-        body.set(part, at);
-        at += part.length;
-      }
-      return { index: record, body };
+      const parts = all.slice(0, record.chunks).map((part) => (part instanceof Uint8Array ? part : part.chunk));
+      return { index: record, body: joined(parts) };
     });
   }
 
   /** The item in, the victims out, in one transaction. */
-  write(key: string, index: IndexRecord, body: Uint8Array<ArrayBuffer>, victims: readonly string[]): Promise<void> {
+  write(key: string, index: IndexRecord, body: Bytes, victims: readonly string[]): Promise<void> {
     return this.#begin(["index", "body"], "readwrite", (tx) => {
       const bodies = tx.objectStore("body");
       this.#drop(tx, victims);
       // Chunks of an earlier, longer version. Another tab's may be left; readers take no more than the index names.
-      if (index.version > 1) bodies.delete(IDBKeyRange.bound([key, index.chunks], [key, Number.MAX_SAFE_INTEGER]));
-      for (let chunk = 0; chunk < index.chunks; chunk++)
+      if (index.version > 1) bodies.delete(bodyRange(key, index.chunks));
+      const first: FirstChunk = { index, chunk: body.slice(0, CHUNK_BYTES_MAX) };
+      bodies.put(first, [key, 0]);
+      for (let chunk = 1; chunk < index.chunks; chunk++)
         bodies.put(body.slice(chunk * CHUNK_BYTES_MAX, (chunk + 1) * CHUNK_BYTES_MAX), [key, chunk]);
       tx.objectStore("index").put(index, key);
-      return ended(tx);
+      return committed(tx);
     });
   }
 
-  rewrite(key: string, index: IndexRecord): Promise<void> {
-    return this.#begin(["index"], "readwrite", (tx) => {
+  /** What the index says of an item, changed. Resolves with the new record, or nothing when there is no such item. */
+  change(key: string, change: Partial<IndexRecord>): Promise<IndexRecord | undefined> {
+    return this.#begin(["index", "body"], "readwrite", async (tx) => {
+      const bodies = tx.objectStore("body");
+      const first = asked<FirstChunk | Bytes | undefined>(bodies.get([key, 0]));
+      const [chunk, old] = await Promise.all([first, asked<IndexRecord | undefined>(tx.objectStore("index").get(key))]);
+      if (!chunk || !old) return undefined;
+      const index = { ...old, ...change };
+      bodies.put({ index, chunk: chunk instanceof Uint8Array ? chunk : chunk.chunk } satisfies FirstChunk, [key, 0]);
       tx.objectStore("index").put(index, key);
-      return ended(tx);
+      await committed(tx);
+      return index;
     });
   }
 
   remove(keys: readonly string[]): Promise<void> {
     return this.#begin(["index", "body"], "readwrite", (tx) => {
       this.#drop(tx, keys);
-      return ended(tx);
+      return committed(tx);
     });
   }
 
   #drop(tx: IDBTransaction, keys: readonly string[]): void {
     for (const key of keys) {
-      tx.objectStore("body").delete(bodyRange(key));
+      tx.objectStore("body").delete(bodyRange(key, 0));
       tx.objectStore("index").delete(key);
     }
   }
