@@ -121,7 +121,8 @@ export class ContentCache {
     const shelf = new Shelf(cacheDatabase(options.name, options.subject));
     const { keys: mode = { kind: "device" } } = options;
     const ring = mode === "none" ? undefined : KeyRing.open(shelf.cabinet, mode);
-    const [policy, keys, items] = await Promise.all([core.then((c) => new CachePolicy(c)), ring, shelf.list()]);
+    const listed = shelf.recover().then(() => shelf.list());
+    const [policy, keys, items] = await Promise.all([core.then((c) => new CachePolicy(c)), ring, listed]);
     const cache = new ContentCache(options, shelf, policy, keys);
     policy.setBudget(cache.#budget);
     cache.#another = another;
@@ -317,7 +318,8 @@ export class ContentCache {
     try {
       const packed = index.sealed ? await this.keys?.open(this.#place(key, index.version), body) : body;
       if (!packed) throw failure("key_missing", "the item is sealed and this cache has no keys");
-      const item = { index, value: toValue(index.kind, this.#policy.unpack(packed)) };
+      const content = this.#policy.unpack(packed);
+      const item = { index, value: toValue(index.kind, index.kind === "bytes" ? content.slice() : content) };
       this.#hot.put(key, item);
       return item;
     } catch (error) {

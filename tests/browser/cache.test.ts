@@ -129,4 +129,50 @@ describe("content cache in Chromium", { skip }, () => {
     });
     await page.close();
   });
+
+  test("the index gets what is owed to it, and nothing of what has gone", async () => {
+    const page = await browser.page(site.url);
+    const seen = await page.evaluate(async () => {
+      const load = async (file: string): Promise<Parts> => (await import(file)) as Parts;
+      const { openCache } = await load("/lib/cache.js");
+      const index = async (change: (store: IDBObjectStore) => IDBRequest): Promise<unknown> => {
+        const db = await new Promise<IDBDatabase>((resolve) => {
+          const opening = indexedDB.open("oas-cache:owed", 1);
+          opening.onsuccess = () => resolve(opening.result);
+        });
+        const asked = change(db.transaction("index", "readwrite").objectStore("index"));
+        await new Promise((resolve) => (asked.onsuccess = resolve));
+        db.close();
+        return asked.result as unknown;
+      };
+      const item = (contentId: string) => ({ contentType: "t", contentId, contentData: { n: contentId } });
+      const ids = async (cache: Awaited<ReturnType<typeof openCache>>): Promise<string[]> =>
+        (await cache.list()).map(({ contentId, pinned }) => (pinned ? `${contentId}!` : contentId));
+
+      const one = await openCache({ name: "owed" });
+      const other = await openCache({ name: "owed" });
+      for (const id of ["kept", "deleted", "deleted elsewhere", "lost", "pinned"]) await one.cacheContent(item(id));
+      await one.delete("t", "deleted");
+      await other.delete("t", "deleted elsewhere");
+      const pinned = await other.pin("t", "pinned"); // it may not be in the index yet
+      await other.cacheContent({ contentType: "t", contentId: "kept", contentData: "longer", pinned: true });
+      await one.close();
+      await other.close();
+      const paid = await index((store) => store.getAllKeys());
+      // A page that died here would have left the item without its record.
+      await index((store) => store.delete("t\0lost"));
+      const again = await openCache({ name: "owed" });
+      const listed = await ids(again);
+      const found = await again.cachedContent("t", "lost");
+      await again.close();
+      return { pinned, paid, listed, found };
+    });
+    assert.deepEqual(seen, {
+      pinned: true,
+      paid: ["t\0kept", "t\0lost", "t\0pinned"],
+      listed: ["kept!", "lost", "pinned!"],
+      found: { n: "lost" },
+    });
+    await page.close();
+  });
 });
