@@ -121,7 +121,8 @@ export class ContentCache {
     const shelf = new Shelf(cacheDatabase(options.name, options.subject));
     const { keys: mode = { kind: "device" } } = options;
     const ring = mode === "none" ? undefined : KeyRing.open(shelf.cabinet, mode);
-    const [policy, keys, items] = await Promise.all([core.then((c) => new CachePolicy(c)), ring, shelf.list()]);
+    const listed = shelf.recover().then(() => shelf.list());
+    const [policy, keys, items] = await Promise.all([core.then((c) => new CachePolicy(c)), ring, listed]);
     const cache = new ContentCache(options, shelf, policy, keys);
     policy.setBudget(cache.#budget);
     cache.#another = another;
@@ -254,10 +255,8 @@ export class ContentCache {
   /** A pinned item is never given up for room. Resolves false when there is no such item. */
   async pin(contentType: string, contentId: string, pinned = true): Promise<boolean> {
     const key = keyOf(contentType, contentId);
-    const found = await this.#shelf.read(key);
-    if (!found) return false;
-    const index = { ...found.index, pinned };
-    await this.#shelf.rewrite(key, index);
+    const index = await this.#shelf.change(key, { pinned });
+    if (!index) return false;
     this.#policy.put(key, index.stored, index.priority, pinned);
     this.#hot.delete(key);
     return true;
@@ -319,7 +318,8 @@ export class ContentCache {
     try {
       const packed = index.sealed ? await this.keys?.open(this.#place(key, index.version), body) : body;
       if (!packed) throw failure("key_missing", "the item is sealed and this cache has no keys");
-      const item = { index, value: toValue(index.kind, this.#policy.unpack(packed)) };
+      const content = this.#policy.unpack(packed);
+      const item = { index, value: toValue(index.kind, index.kind === "bytes" ? content.slice() : content) };
       this.#hot.put(key, item);
       return item;
     } catch (error) {
@@ -348,7 +348,7 @@ export class ContentCache {
       if (answer.notModified && old) {
         const kept = await this.#read(key);
         const expiresAt = lives === undefined ? undefined : this.#now() + (ttlMs(lives) ?? 0);
-        await this.#shelf.rewrite(key, { ...old, expiresAt });
+        await this.#shelf.change(key, { expiresAt });
         this.#hot.delete(key);
         return kept?.value;
       }

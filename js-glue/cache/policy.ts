@@ -37,8 +37,9 @@ export class CachePolicy {
     return this.#call(Op.pack, content).slice();
   }
 
+  /** A view of the content, dead after the next call of anything here: copied or decoded at once. */
   unpack(packed: Uint8Array): Uint8Array<ArrayBuffer> {
-    return this.#call(Op.unpack, packed).slice();
+    return this.#call(Op.unpack, packed);
   }
 
   touch(key: string): void {

@@ -1,12 +1,18 @@
 /**
  * Where cached content lies: a database of its own, so that no item ever shares a transaction, or a fate, with unsent work.
  *
- * Three object stores: `index` (one small record an item), `body` (chunks of at most 48,000 bytes: browsers move larger
- * values into files of their own, where one that is lost takes a whole cursor with it), `keys` (the cabinet).
+ * Three object stores: `index` (one small record an item, to list them without their content), `body` (chunks of at most
+ * 48,000 bytes: browsers move larger values into files of their own, where one that is lost takes a whole cursor with it),
+ * `keys` (the cabinet). The first chunk carries the index record as well, so that most items are read by one request for
+ * one key, and a new item is stored with one: its record in `index` is owed, and written with others a moment later. What a
+ * page that died still owed is found when the cache is opened. Earlier builds kept chunks bare; they are read and stay as
+ * they are until they are written again.
  */
 
+import { joinBytes } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import type { Cabinet } from "../crypto/cabinet.ts";
+import { asked, committed, ended } from "./transaction.ts";
 
 export interface IndexRecord {
   readonly contentType: string;
@@ -28,8 +34,26 @@ export interface IndexRecord {
 }
 
 export const CHUNK_BYTES_MAX = 48_000;
+const OWED_MAX = 64;
+const OWED_FOR_MS = 100;
 
-const bodyRange = (key: string): IDBKeyRange => IDBKeyRange.bound([key, 0], [key, Number.MAX_SAFE_INTEGER]);
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What stands under [key, 0]. */
+interface FirstChunk {
+  readonly index: IndexRecord;
+  readonly chunk: Bytes;
+}
+
+interface Found {
+  readonly index: IndexRecord;
+  readonly body: Bytes;
+}
+
+const bodyRange = (key: string, from: number): IDBKeyRange =>
+  IDBKeyRange.bound([key, from], [key, Number.MAX_SAFE_INTEGER]);
+
+const joined = (parts: readonly Bytes[]): Bytes => (parts.length === 1 && parts[0] ? parts[0] : joinBytes(...parts));
 
 function opened(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -43,31 +67,15 @@ function opened(name: string): Promise<IDBDatabase> {
   });
 }
 
-/** Resolves when the transaction has ended, never on a request's success; quota raises no error, only an abort. */
-function ended(tx: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    tx.oncomplete = () => resolve();
-    tx.onabort = () => {
-      const quota = tx.error?.name === "QuotaExceededError";
-      reject(
-        quota
-          ? failure("storage_quota", "the browser refused to store more", { cause: tx.error })
-          : asFailure(tx.error, "storage_failed"),
-      );
-    };
-  });
-}
-
-function asked<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(asFailure(request.error, "storage_failed"));
-  });
-}
-
 export class Shelf {
   readonly #name: string;
   #db: Promise<IDBDatabase> | undefined;
+  /**
+   * Index records that only first chunks carry so far. One is forgotten before a transaction that writes or removes its item, so
+   * that no payment undoes it.
+   */
+  readonly #owed = new Map<string, IndexRecord>();
+  #paying: ReturnType<typeof setTimeout> | undefined;
 
   constructor(name: string) {
     this.#name = name;
@@ -103,68 +111,143 @@ export class Shelf {
     }
   }
 
-  read(key: string): Promise<{ readonly index: IndexRecord; readonly body: Uint8Array<ArrayBuffer> } | undefined> {
+  async read(key: string): Promise<Found | undefined> {
+    const found = await this.#begin(["body"], "readonly", async (tx) => {
+      const bodies = tx.objectStore("body");
+      const first = await asked<FirstChunk | Bytes | undefined>(bodies.get([key, 0]));
+      if (first === undefined || first instanceof Uint8Array) return first;
+      if (first.index.chunks === 1) return { index: first.index, body: first.chunk };
+      const more = await asked<Bytes[]>(bodies.getAll(bodyRange(key, 1)));
+      return { index: first.index, body: joined([first.chunk, ...more.slice(0, first.index.chunks - 1)]) };
+    });
+    return found instanceof Uint8Array ? this.#readBare(key) : found;
+  }
+
+  /** Chunks without an index record of their own. */
+  #readBare(key: string): Promise<Found | undefined> {
     return this.#begin(["index", "body"], "readonly", async (tx) => {
       const index = asked<IndexRecord | undefined>(tx.objectStore("index").get(key));
-      const chunks = asked<Uint8Array<ArrayBuffer>[]>(tx.objectStore("body").getAll(bodyRange(key)));
+      const chunks = asked<(FirstChunk | Bytes)[]>(tx.objectStore("body").getAll(bodyRange(key, 0)));
       const [record, all] = await Promise.all([index, chunks]);
       if (!record) return undefined;
-      const parts = all.slice(0, record.chunks);
-      if (parts.length === 1 && parts[0]) return { index: record, body: parts[0] };
-      const body = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-      let at = 0;
-      for (const part of parts) {
-        body.set(part, at);
-        at += part.length;
-      }
-      return { index: record, body };
+      const parts = all.slice(0, record.chunks).map((part) => (part instanceof Uint8Array ? part : part.chunk));
+      return { index: record, body: joined(parts) };
     });
   }
 
   /** The item in, the victims out, in one transaction. */
-  write(key: string, index: IndexRecord, body: Uint8Array<ArrayBuffer>, victims: readonly string[]): Promise<void> {
-    return this.#begin(["index", "body"], "readwrite", (tx) => {
+  async write(key: string, index: IndexRecord, body: Bytes, victims: readonly string[]): Promise<void> {
+    const alone = index.version === 1 && victims.length === 0;
+    this.#owed.delete(key);
+    await this.#begin(alone ? ["body"] : ["index", "body"], "readwrite", (tx) => {
       const bodies = tx.objectStore("body");
-      this.#drop(tx, victims);
-      // Chunks of an earlier, longer version. Another tab's may be left; readers take no more than the index names.
-      if (index.version > 1) bodies.delete(IDBKeyRange.bound([key, index.chunks], [key, Number.MAX_SAFE_INTEGER]));
-      for (let chunk = 0; chunk < index.chunks; chunk++)
+      if (!alone) {
+        this.#drop(tx, victims);
+        // Chunks of an earlier, longer version. Another tab's may be left; readers take no more than the index names.
+        bodies.delete(bodyRange(key, index.chunks));
+        tx.objectStore("index").put(index, key);
+      }
+      const first: FirstChunk = { index, chunk: body.slice(0, CHUNK_BYTES_MAX) };
+      bodies.put(first, [key, 0]);
+      for (let chunk = 1; chunk < index.chunks; chunk++)
         bodies.put(body.slice(chunk * CHUNK_BYTES_MAX, (chunk + 1) * CHUNK_BYTES_MAX), [key, chunk]);
-      tx.objectStore("index").put(index, key);
-      return ended(tx);
+      return committed(tx);
     });
+    if (alone) this.#owe(key, index);
   }
 
-  rewrite(key: string, index: IndexRecord): Promise<void> {
-    return this.#begin(["index"], "readwrite", (tx) => {
-      tx.objectStore("index").put(index, key);
+  #owe(key: string, index: IndexRecord): void {
+    this.#owed.set(key, index);
+    // A failure costs nothing: the records stay owed, and a later list, close or open writes them.
+    const pay = (): void => void this.#pay().catch(() => undefined);
+    if (this.#owed.size >= OWED_MAX) pay();
+    else this.#paying ??= setTimeout(pay, OWED_FOR_MS);
+  }
+
+  /** Writes what is owed, but for items that another tab has removed. Opens no database, since it may have been deleted. */
+  async #pay(): Promise<void> {
+    clearTimeout(this.#paying);
+    this.#paying = undefined;
+    if (this.#owed.size === 0 || !this.#db) return;
+    const due = [...this.#owed];
+    await this.#begin(["index", "body"], "readwrite", (tx) => {
+      const [bodies, indexes] = [tx.objectStore("body"), tx.objectStore("index")];
+      for (const [key, index] of due) {
+        const held = bodies.getKey([key, 0]);
+        const listed = indexes.getKey(key);
+        listed.onsuccess = () => {
+          if (held.result === undefined || this.#owed.get(key) !== index) return;
+          if (listed.result === undefined) return void indexes.put(index, key);
+          // Another tab wrote this item too, and what the item itself says is true.
+          const first: IDBRequest<FirstChunk | Bytes> = bodies.get([key, 0]);
+          first.onsuccess = () => {
+            if (!(first.result instanceof Uint8Array)) indexes.put(first.result.index, key);
+          };
+        };
+      }
       return ended(tx);
+    });
+    for (const [key, index] of due) if (this.#owed.get(key) === index) this.#owed.delete(key);
+  }
+
+  /** Puts into the index what a page that died still owed. */
+  async recover(): Promise<void> {
+    const missing = await this.#begin(["index", "body"], "readonly", async (tx) => {
+      const [listed, chunks] = await Promise.all([
+        asked(tx.objectStore("index").getAllKeys()),
+        asked(tx.objectStore("body").getAllKeys()),
+      ]);
+      const known = new Set(listed.map(String));
+      return (chunks as [string, number][]).filter(([key, chunk]) => chunk === 0 && !known.has(key));
+    });
+    for (const [key] of missing) await this.change(key, {});
+  }
+
+  /** What is said of an item, changed. Resolves with the new record, or nothing when there is no such item. */
+  change(key: string, change: Partial<IndexRecord>): Promise<IndexRecord | undefined> {
+    this.#owed.delete(key);
+    return this.#begin(["index", "body"], "readwrite", async (tx) => {
+      const [bodies, indexes] = [tx.objectStore("body"), tx.objectStore("index")];
+      const first = await asked<FirstChunk | Bytes | undefined>(bodies.get([key, 0]));
+      if (!first) return undefined;
+      const bare = first instanceof Uint8Array;
+      const old = bare ? await asked<IndexRecord | undefined>(indexes.get(key)) : first.index;
+      if (!old) return undefined;
+      const index = { ...old, ...change };
+      bodies.put({ index, chunk: bare ? first : first.chunk } satisfies FirstChunk, [key, 0]);
+      indexes.put(index, key);
+      await committed(tx);
+      return index;
     });
   }
 
   remove(keys: readonly string[]): Promise<void> {
     return this.#begin(["index", "body"], "readwrite", (tx) => {
       this.#drop(tx, keys);
-      return ended(tx);
+      return committed(tx);
     });
   }
 
   #drop(tx: IDBTransaction, keys: readonly string[]): void {
     for (const key of keys) {
-      tx.objectStore("body").delete(bodyRange(key));
+      this.#owed.delete(key);
+      tx.objectStore("body").delete(bodyRange(key, 0));
       tx.objectStore("index").delete(key);
     }
   }
 
-  list(): Promise<readonly (readonly [string, IndexRecord])[]> {
-    return this.#begin(["index"], "readonly", async (tx) => {
+  async list(): Promise<readonly (readonly [string, IndexRecord])[]> {
+    await this.#pay().catch(() => undefined); // on a full disk, say; what is owed is listed all the same
+    const listed = await this.#begin(["index"], "readonly", async (tx) => {
       const store = tx.objectStore("index");
       const [keys, records] = await Promise.all([asked(store.getAllKeys()), asked<IndexRecord[]>(store.getAll())]);
       return records.map((record, i) => [String(keys[i]), record] as const);
     });
+    return [...new Map([...listed, ...this.#owed])];
   }
 
   clear(): Promise<void> {
+    this.#owed.clear();
     return this.#begin(["index", "body", "keys"], "readwrite", (tx) => {
       for (const store of ["index", "body", "keys"]) tx.objectStore(store).clear();
       return ended(tx);
@@ -187,6 +270,7 @@ export class Shelf {
   };
 
   async close(): Promise<void> {
+    await this.#pay().catch(() => undefined); // found when it is opened again
     const db = await this.#db?.catch(() => undefined);
     db?.close();
     this.#db = undefined;

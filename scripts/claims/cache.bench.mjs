@@ -37,12 +37,13 @@ async function race({ items, rounds }) {
     return request(opening);
   };
   const begin = (db, mode) => db.transaction("items", mode, { durability: "relaxed" });
-  const plain = async () => {
-    const db = await openDb("plain");
+  const plain = async (name, commit) => {
+    const db = await openDb(name);
     return {
       put: (key, value) => {
         const tx = begin(db, "readwrite");
         tx.objectStore("items").put(value, key);
+        if (commit) tx.commit();
         return done(tx);
       },
       get: (key) => request(begin(db, "readonly").objectStore("items").get(key)),
@@ -90,7 +91,14 @@ async function race({ items, rounds }) {
       },
     };
   };
-  const contenders = { plain: await plain(), ours: await ours(), streams: await streams(), cacheApi: await cacheApi() };
+  if (!crossOriginIsolated) throw new Error("the clock of this page is too coarse");
+  const contenders = {
+    plain: await plain("plain", false),
+    ours: await ours(),
+    committed: await plain("committed", true),
+    streams: await streams(),
+    cacheApi: await cacheApi(),
+  };
   const times = Object.fromEntries(Object.keys(contenders).map((name) => [name, { put: [], get: [], hot: [] }]));
   let wrong = 0;
   const timed = async (list, work) => {
@@ -111,6 +119,17 @@ async function race({ items, rounds }) {
   return { times, wrong };
 }
 
+// A page of its own process has a clock of 5 microseconds instead of 100, which is a third of a get.
+const isolation = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
+async function isolated(context) {
+  await context.route("**/*", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), ...isolation } });
+  });
+  return context;
+}
+
 export const claim = {
   name: "cache.bench",
   title: "Cached content, packed and sealed, against plain IndexedDB, CompressionStream with AES, and the Cache API",
@@ -122,7 +141,7 @@ export const claim = {
     const profile = new Profile();
     try {
       await lab.start();
-      const tab = await lab.open(await profile.start());
+      const tab = await lab.open(await isolated(await profile.start()));
       const { times, wrong } = await tab.evaluate(race, { items: quick ? 100 : 300, rounds: quick ? 3 : 5 });
       const p50 = (name, what) => median(times[name][what]);
       const ratio = (name, what, to = "plain", other = what) => +(p50(name, what) / p50(to, other)).toFixed(2);
@@ -134,6 +153,7 @@ export const claim = {
         put_to_plain: ratio("ours", "put"),
         get_to_plain: ratio("ours", "get"),
         hot_to_plain: ratio("ours", "hot", "plain", "get"),
+        put_to_committed: ratio("ours", "put", "committed"),
         put_to_streams: ratio("ours", "put", "streams"),
         get_to_streams: ratio("ours", "get", "streams"),
         put_to_cache_api: ratio("ours", "put", "cacheApi"),
@@ -144,7 +164,7 @@ export const claim = {
       return {
         ok: wrong === 0 && figures.put_to_plain <= 1.8 && figures.get_to_plain <= 2 && figures.hot_to_plain <= 0.1,
         scope:
-          "Chromium, fresh profile on disk, relaxed durability for all, awaited one by one, contenders interleaved by round; streams = gzip by CompressionStream and AES-GCM into IndexedDB",
+          "Chromium, fresh profile on disk, relaxed durability for all, awaited one by one, contenders interleaved by round; committed = plain, with an explicit commit() as ours; streams = gzip by CompressionStream and AES-GCM into IndexedDB",
         figures,
       };
     } finally {

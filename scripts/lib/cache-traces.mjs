@@ -18,8 +18,8 @@ const size = (next) => Math.round(800 * Math.exp(next() * 4.2));
 const skewed = (next, count) => Math.min(count - 1, Math.floor(count ** next() - 1));
 
 /** Popular items, and every now and then somebody reads everything from one end to the other. */
-function scan(count) {
-  const next = random(11);
+function scan(count, seed) {
+  const next = random(seed);
   const sizes = Array.from({ length: 6_000 }, () => size(next));
   const requests = [];
   for (let at = 0; requests.length < count; ) {
@@ -36,8 +36,8 @@ function scan(count) {
 }
 
 /** What is popular changes: every thousand requests a twentieth of the ranks goes to other items. */
-function shifting(count) {
-  const next = random(12);
+function shifting(count, seed) {
+  const next = random(seed);
   const sizes = Array.from({ length: 8_000 }, () => size(next));
   const ranks = sizes.map((_, id) => id);
   return Array.from({ length: count }, (_, i) => {
@@ -60,18 +60,18 @@ function weblog() {
     .map(({ path }) => [path, sizes.get(path) || 1]);
 }
 
-/** Name, lines for `oas cache`, and the bytes of all different items together. */
-export function cacheTraces(count) {
+/** Name, requests, lines for `oas cache`, and the bytes of all different items together. Other seeds: nothing was tuned on them. */
+export function cacheTraces(count, [scanSeed, shiftingSeed] = [11, 12]) {
   const traces = [
     ["weblog", weblog()],
-    ["scan", scan(count)],
-    ["shifting", shifting(count)],
+    ["scan", scan(count, scanSeed)],
+    ["shifting", shifting(count, shiftingSeed)],
   ];
   return traces
     .filter(([, requests]) => requests)
     .map(([name, requests]) => ({
       name,
-      requests: requests.length,
+      requests,
       distinctBytes: [...new Map(requests).values()].reduce((sum, bytes) => sum + bytes, 0),
       lines: requests.map(([key, bytes]) => `${key}\t${bytes}`).join("\n"),
     }));

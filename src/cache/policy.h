@@ -1,9 +1,9 @@
 // What stays in the content cache when its budget is full.
 //
-// The default keeps what is asked for most for the room it takes: how often a sketch that remembers items long gone has
-// met the key (TinyLFU: G. Einziger, R. Friedman, B. Manes, 2017), divided by a root of its size, and what is no longer
-// asked for sinks (GreedyDual-Size-Frequency: L. Cherkasova, 1998). A newcomer is taken in only if nothing that would have
-// to go is worth more. LRU, LFU, TinyLFU by counts alone and GDSF stand beside it for measurement: docs/cache.md.
+// The default keeps what is asked for most lately (demand.h), for the room it takes: the fading count of an item's requests over
+// the eighth root of its size, so that requests answered and bytes served both count. A newcomer is taken in only if nothing
+// that would have to go is worth more. LRU, LFU, TinyLFU (G. Einziger, R. Friedman, B. Manes, 2017) and GreedyDual-Size-
+// Frequency (L. Cherkasova, 1998) stand beside it for measurement: docs/cache.md.
 //
 // Integers only, no clock: the same calls give the same victims everywhere. Not here: expiry (the host compares times).
 #pragma once
@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/demand.h"
 #include "cache/sketch.h"
 
 namespace oas::cache {
@@ -57,8 +58,10 @@ class Cache {
   };
   using Rank = std::pair<std::uint64_t, std::uint64_t>;  // score, then key: a total order
 
+  [[nodiscard]] std::uint64_t counted(const Item& item) const;
   [[nodiscard]] std::uint64_t worth(const Item& item) const;
   [[nodiscard]] std::uint64_t score_of(const Entry& entry) const;
+  void count_request(std::uint64_t key);
   void rank(Entry& entry);
   void unrank(const Entry& entry) { ranks_.erase({entry.score, entry.item.key}); }
   [[nodiscard]] bool admits(const Item& item) const;
@@ -70,7 +73,8 @@ class Cache {
   std::uint64_t ticks_ = 0;
   std::map<std::uint64_t, Entry> entries_;
   std::set<Rank> ranks_;  // of what is not pinned
-  Sketch sketch_;
+  Demand demand_;  // of kValue
+  Sketch sketch_;  // of kTinyLfu
 };
 
 }  // namespace oas::cache

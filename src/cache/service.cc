@@ -15,7 +15,7 @@ Result<void> pack(ByteView content, Bytes& out) {
   wire::Writer head(out);
   head.u8(kLz4);
   head.varint(content.size());
-  if (wire::compress_text(content, nullptr, out) < content.size()) return {};
+  if (wire::compress_content(content, out) < content.size()) return {};
   out.clear();
   head.u8(kPlain);
   head.varint(content.size());

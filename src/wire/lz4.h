@@ -1,5 +1,6 @@
-// lz4 blocks, written and read here: one search for rows that must be quick, one that looks longer for text that is written
-// once and kept and may start from a prefix. The lz4 library reads what we write and the other way round; tests hold that.
+// lz4 blocks, written and read here: one search for rows that must be quick, one for content somebody waits for, one that looks
+// longer for text that is written once and kept and may start from a prefix. The lz4 library reads what we write and the other
+// way round; tests hold that.
 //
 // lz4 does not notice corruption: whoever stores a block checksums it (segment.h).
 #pragma once
@@ -19,7 +20,9 @@ class TextIndex {
  public:
   TextIndex() : heads_(std::size_t{1} << kHashBits, kNone) {}
 
-  // Pre: at + 4 <= text.size(); positions only grow.
+  // Room for a text of so many bytes; what is known of its beginning stays.
+  void reach(std::uint32_t size) { chain_.resize(size, kNone); }
+  // Pre: at + 4 <= text.size(); positions only grow, below the reach.
   void add(ByteView text, std::uint32_t at);
   [[nodiscard]] std::uint32_t head(ByteView text, std::uint32_t at) const { return heads_[slot(text, at)]; }
   [[nodiscard]] std::uint32_t before(std::uint32_t at) const { return chain_[at]; }
@@ -44,7 +47,9 @@ struct TextPrefix {
 
 // Appends one block and returns its size; deterministic. O(n).
 std::uint32_t compress(ByteView bytes, Bytes& out);
-// The same, searching longer; `prefix` may be null.
+// The same, looking at twice as many places.
+std::uint32_t compress_content(ByteView bytes, Bytes& out);
+// The same, searching longer still; `prefix` may be null.
 std::uint32_t compress_text(ByteView text, const TextPrefix* prefix, Bytes& out);
 
 // Decompresses exactly `size` bytes to the end of `out`. `size` is checked against `size_max` and against

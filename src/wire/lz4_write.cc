@@ -23,12 +23,21 @@ struct Effort {
   std::uint32_t skip_shift;   // after 2^n positions without a match every second one is tried, and so on
 };
 constexpr Effort kQuick{.tries = 2, .long_enough = 0, .skip_shift = 6};
+constexpr Effort kSteady{.tries = 4, .long_enough = 0, .skip_shift = 6};
 constexpr Effort kThorough{.tries = 48, .long_enough = 128, .skip_shift = 31};
 
 std::uint32_t load32(const std::uint8_t* at) {
   std::uint32_t word = 0;
   std::memcpy(&word, at, sizeof word);
   return word;
+}
+
+// How many bytes two places have in common, at most `size_max`. Eight at a time: most of the work of a search is here.
+std::uint32_t common(const std::uint8_t* a, const std::uint8_t* b, std::uint32_t size_max) {
+  std::uint32_t size = 0;
+  while (size_max - size >= 8 && std::memcmp(a + size, b + size, 8) == 0) size += 8;
+  while (size < size_max && a[size] == b[size]) ++size;
+  return size;
 }
 
 struct Match {
@@ -44,7 +53,9 @@ class Compressor {
         effort_(effort),
         index_(index),
         anchor_(start),
-        writer_(out) {}
+        writer_(out) {
+    index.reach(end_);
+  }
 
   void run() {
     std::uint32_t at = anchor_;
@@ -85,9 +96,8 @@ class Compressor {
       if (at - from > kOffsetMax) break;
       if (best.size >= size_max) break;
       if (text_[from + best.size] != text_[at + best.size] || load32(&text_[from]) != load32(&text_[at])) continue;
-      std::uint32_t size = kMatchMin;
-      while (size < size_max && text_[from + size] == text_[at + size]) ++size;
-      if (size > best.size && size <= size_max) best = {from, size};
+      const std::uint32_t size = common(&text_[from], &text_[at], size_max);
+      if (size > best.size) best = {from, size};
     }
     return best.size < kMatchMin ? Match{} : best;
   }
@@ -126,7 +136,6 @@ std::uint32_t TextIndex::slot(ByteView text, std::uint32_t at) {
 
 void TextIndex::add(ByteView text, std::uint32_t at) {
   std::uint32_t& head = heads_[slot(text, at)];
-  if (chain_.size() <= at) chain_.resize(at + 1, kNone);
   chain_[at] = head;
   head = at;
 }
@@ -134,6 +143,7 @@ void TextIndex::add(ByteView text, std::uint32_t at) {
 TextPrefix make_prefix(ByteView text) {
   OAS_ASSERT(text.size() <= kPrefixBytesMax);
   TextPrefix prefix{.text = to_bytes(text), .index = {}};
+  prefix.index.reach(static_cast<std::uint32_t>(text.size()));
   for (std::uint32_t at = 0; at + kMatchMin <= text.size(); ++at) prefix.index.add(text, at);
   return prefix;
 }
@@ -142,6 +152,13 @@ std::uint32_t compress(ByteView bytes, Bytes& out) {
   const std::size_t from = out.size();
   TextIndex index;
   Compressor(bytes, 0, kQuick, index, out).run();
+  return static_cast<std::uint32_t>(out.size() - from);
+}
+
+std::uint32_t compress_content(ByteView bytes, Bytes& out) {
+  const std::size_t from = out.size();
+  TextIndex index;
+  Compressor(bytes, 0, kSteady, index, out).run();
   return static_cast<std::uint32_t>(out.size() - from);
 }
 

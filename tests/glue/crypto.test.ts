@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { utf8 } from "../../js-glue/core/bytes.ts";
+import { joinBytes, utf8 } from "../../js-glue/core/bytes.ts";
 import { type KeyMode, KeyRing, MemoryCabinet, rotate, type SealedRecord } from "../../js-glue/crypto/index.ts";
+import { keyIdOf, seal, unseal } from "../../js-glue/crypto/seal.ts";
 
 const place = { tenant: "t", device: "d", store: "cache", record: "lesson/42/0", version: 1 };
 const refused = (code: string) => (error: unknown) => (error as { code?: string }).code === code;
@@ -18,6 +19,26 @@ test("device keys open after a restart, in their place only", async () => {
   const other = await KeyRing.open(new MemoryCabinet(), { kind: "device" });
   await assert.rejects(other.open(place, sealed), refused("key_missing"));
   await assert.rejects(again.open(place, utf8("short")), refused("seal_broken"));
+});
+
+test("a record is laid out as its description says, whoever wrote it", async () => {
+  const id = "00112233445566ff";
+  const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, false, ["encrypt", "decrypt"]);
+  const where = { tenant: "t", device: "gerät", store: "cache", record: "lesson\0四", version: 12 };
+  const iv = Uint8Array.from({ length: 12 }, (_, i) => i);
+  const parts = [where.tenant, where.device, where.store, where.record, "12"].map(utf8);
+  const additionalData = joinBytes(
+    utf8("oas-seal-1"),
+    ...parts.flatMap((part) => [Uint8Array.of(part.length, 0, 0, 0), part]),
+  );
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, utf8("secret"));
+  const head = Uint8Array.of(0x45, 1, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0xff, ...iv);
+  const record = joinBytes(head, new Uint8Array(sealed));
+  assert.equal(keyIdOf(record), id);
+  assert.deepEqual(await unseal(key, where, record), utf8("secret"));
+  const ours = await seal({ id, key }, where, utf8("secret"));
+  assert.deepEqual(ours.subarray(0, 10), record.subarray(0, 10));
+  assert.deepEqual(await unseal(key, where, ours), utf8("secret"));
 });
 
 test("a passphrase opens, another does not, and a lock holds", async () => {
