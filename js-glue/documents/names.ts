@@ -61,7 +61,10 @@ const record = (letter: string, ...names: readonly string[]): Uint8Array =>
 const below = (prefix: Uint8Array): KeyRange => ({ from: prefix, to: joinBytes(prefix, Uint8Array.of(0xff)) });
 
 // What follows may begin with any byte; the prefix itself ends with U+0000.
-const behind = (prefix: Uint8Array): KeyRange => ({ from: prefix, to: joinBytes(prefix.slice(0, -1), Uint8Array.of(1)) });
+const behind = (prefix: Uint8Array): KeyRange => ({
+  from: prefix,
+  to: joinBytes(prefix.slice(0, -1), Uint8Array.of(1)),
+});
 
 /** The accepted state of one document, in chunks numbered from 0. */
 export const stateChunk = ({ space, key }: DocumentName, chunk: number): Uint8Array =>
