@@ -68,6 +68,8 @@ interface Edit {
   readonly principal: string;
   /** Whose edit it is; null = the server's own, which used so many numbers. */
   readonly device: Uint8Array | null;
+  /** It was refused before, or renumbered. */
+  readonly again: boolean;
   readonly serverNumbers: number;
 }
 
@@ -117,7 +119,13 @@ export class Documents {
       return keepPart(tx, partsAt(event, opened, part), part, piece);
     }
     const delta = await whole(event, opened, tx);
-    const settled = await this.#accept(tx, space, name, { delta, principal, device, serverNumbers: 0 });
+    const settled = await this.#accept(tx, space, name, {
+      delta,
+      principal,
+      device,
+      again: event.again,
+      serverNumbers: 0,
+    });
     if (settled) this.#touch(event, space.id, settled);
     if (part) await forgetParts(tx, partsAt(event, opened, part));
   }
@@ -225,8 +233,9 @@ export class Documents {
     try {
       return await judge(0);
     } catch (error) {
-      if (!isRefusal(error) || error.code !== "stale_edit") return refuse(error);
-      // The edit does not say itself that its writer had seen what is folded; the device may have said so.
+      if (!isRefusal(error) || error.code !== "stale_edit" || edit.again) return refuse(error);
+      // The edit does not say itself that its writer had seen what is folded; the device may have said so. What it says now
+      // tells nothing of an edit that lay in a dead letter.
       const seen = edit.device === null ? space.head : ((await cursorOf(tx, space, edit.device))?.seq ?? 0);
       return judge(seen).catch(refuse);
     }
@@ -276,7 +285,7 @@ export class Documents {
         core.close(document);
       }
     });
-    const edit = { delta: made.delta, principal, device: null, serverNumbers: made.count };
+    const edit = { delta: made.delta, principal, device: null, again: false, serverNumbers: made.count };
     try {
       if (made.count === 0 || !(await this.#accept(tx, space, name, edit))) throw gone;
     } catch (error) {
