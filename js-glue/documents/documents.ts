@@ -276,7 +276,7 @@ export class Documents {
     const edit = await running.replicas.edit(name, make, seed);
     if (!edit) return NOTHING;
     try {
-      return await running.edits.queue(name, edit);
+      return await running.edits.queue(name, edit, { seed: seed !== undefined });
     } catch (error) {
       running.replicas.drop(name, edit);
       throw error;

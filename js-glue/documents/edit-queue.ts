@@ -29,8 +29,10 @@ export interface EditQueueOptions {
   readonly pull: (space: string) => Promise<void>;
 }
 
-/** Of an edit that was made again. */
+/** What else there is to know of an edit. */
 export interface QueueWith {
+  /** It only says what is there to begin with: where there is something already, nobody misses it. */
+  readonly seed?: boolean | undefined;
   /** An event with this key takes effect once, whoever sends it. */
   readonly dedupeKey?: string | undefined;
   /** Stored in the transaction that stores the edit. */
@@ -72,7 +74,7 @@ export class EditQueue {
     );
   }
 
-  async #store(name: DocumentName, edit: StoredEdit, { dedupeKey, riders = [] }: QueueWith): Promise<Receipt> {
+  async #store(name: DocumentName, edit: StoredEdit, { seed, dedupeKey, riders = [] }: QueueWith): Promise<Receipt> {
     const { engine, replicas, shelf, channel, stale, pull } = this.#options;
     const { parts } = engine;
     const events = eventsOf(name, edit);
@@ -91,7 +93,9 @@ export class EditQueue {
           if (replicas.folds(name) !== folds) this.leave(name, edit, pull(name.space));
           return;
         }
-        this.leave(name, edit, code === "stale_edit" ? stale(name, edit, receipt.id) : Promise.resolve());
+        const isOld = code === "stale_edit";
+        const told = seed ? () => engine.deadLetters.drop(receipt.id) : () => stale(name, edit, receipt.id);
+        this.leave(name, edit, isOld ? told() : Promise.resolve());
       },
       () => undefined, // closed: the change order says it again
     );

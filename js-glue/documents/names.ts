@@ -57,7 +57,14 @@ export const splitKey = (key: string): { readonly collection: string; readonly i
 const record = (letter: string, ...names: readonly string[]): Uint8Array =>
   utf8(`d${letter}${names.map((name) => `${name}\0`).join("")}`);
 
+// What follows the prefix is text, which holds no byte 0xff.
 const below = (prefix: Uint8Array): KeyRange => ({ from: prefix, to: joinBytes(prefix, Uint8Array.of(0xff)) });
+
+// What follows may begin with any byte; the prefix itself ends with U+0000.
+const behind = (prefix: Uint8Array): KeyRange => ({
+  from: prefix,
+  to: joinBytes(prefix.slice(0, -1), Uint8Array.of(1)),
+});
 
 /** The accepted state of one document, in chunks numbered from 0. */
 export const stateChunk = ({ space, key }: DocumentName, chunk: number): Uint8Array =>
@@ -67,7 +74,7 @@ export const stateRange = ({ space, key }: DocumentName): KeyRange => below(reco
 export const stoodChunk = ({ space, key }: DocumentName, chunk: number): Uint8Array =>
   joinBytes(record("b", space, key), Uint8Array.of(chunk >> 8, chunk & 0xff));
 export const stoodRange = ({ space, key }: DocumentName): KeyRange => below(record("b", space, key));
-export const pendingRange = ({ space, key }: DocumentName): KeyRange => below(record("p", space, key));
+export const pendingRange = ({ space, key }: DocumentName): KeyRange => behind(record("p", space, key));
 /** All accepted states of a collection; `after` = behind this document. */
 export function collectionRange(space: string, collection: string, letter: "a" | "p"): KeyRange {
   const from = utf8(`d${letter}${space}\0${collection}/`);

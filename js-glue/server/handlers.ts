@@ -27,6 +27,8 @@ export class SyncEvent {
   readonly madeAt: number;
   /** It was given up as lost before and has turned up after all. */
   readonly recovered: boolean;
+  /** It stands in for an earlier one that was refused or renumbered: what its device has seen since says nothing of it. */
+  readonly again: boolean;
   readonly json: Uint8Array;
   #parsed: { readonly value: unknown } | undefined;
 
@@ -41,6 +43,7 @@ export class SyncEvent {
     this.priority = LANES[event.id.lane] ?? "normal";
     this.madeAt = Number(event.hlc >> 16n);
     this.recovered = event.recovered;
+    this.again = event.replaces !== undefined;
     this.json = event.json;
   }
 
@@ -58,6 +61,8 @@ export interface RunnableEvent {
   readonly entity: string;
   readonly hlc: bigint;
   readonly recovered: boolean;
+  /** The event it stands in for. */
+  readonly replaces?: Position | undefined;
   readonly json: Uint8Array;
 }
 

@@ -14,6 +14,7 @@ namespace oas::sim {
 enum class Mutant : std::uint8_t {
   kNone,
 #define OAS_MUTANT_ROW(name, sentence) name,
+#include "base/document_mutants.def"
 #include "base/merge_mutants.def"
 #include "base/mutants.def"
 #undef OAS_MUTANT_ROW

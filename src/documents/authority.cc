@@ -54,9 +54,10 @@ Result<void> set_aside(Delta& delta, const merge::DotRun& dots, std::span<const 
 
 OAS_COLD_END
 
-// An edit of what nobody had written, as far as its writer knew, cannot bring back what he has never seen.
+// What is folded has no operations left that an edit could stand beside: a write that had not seen it would take its place.
+// Least of all may one that takes the document for new, whatever else its device has stored.
 bool is_stale(const merge::Version& context, std::uint64_t cut, std::uint64_t acknowledged) {
-  return !context.empty() && std::max(context.seen, acknowledged) < cut;
+  return (context.empty() ? 0 : std::max(context.seen, acknowledged)) < cut;
 }
 
 bool any_known(const Document& document, const Delta& delta) {

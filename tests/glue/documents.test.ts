@@ -153,6 +153,17 @@ describe("replicas of one device", () => {
     assert.equal(await one.shelf.hasPending(SPACE), true);
   });
 
+  test("an edit is found again whatever its number is, and one of another document is not", async () => {
+    const { store } = await world();
+    for (const epoch of [1n, 0xff00_0000_0000_0001n, 0xffff_ffff_ffff_ffffn]) {
+      const context = new Context(store, await DocumentsCore.create(module), epoch);
+      const edit = await context.put({ [epoch.toString()]: 1 });
+      const { pending } = await context.shelf.load(name);
+      assert.ok(pending.some(({ epoch: found, n }) => found === edit.epoch && n === edit.n));
+    }
+    assert.equal((await new Shelf(store).load({ space: SPACE, key: "note/10" })).pending.length, 0);
+  });
+
   test("an edit larger than a record is stored in chunks, read whole, and leaves whole", async () => {
     const { told, one, two, store } = await world();
     await one.pull(undefined, "1", [await told({ a: 1 })]);

@@ -383,6 +383,15 @@ for (const kind of databaseKinds) {
       );
       await one.pull();
       assert.deepEqual(one.show("list/1"), { keep: 69 });
+      // Nor is it taken because its device has caught up meanwhile.
+      await two.snapshot();
+      await two.pull();
+      await two.pull();
+      const letters = (await (await two.client.json("GET", "/dead-letter")).json()) as { items: { id: string }[] };
+      const again = await two.client.json("POST", `/dead-letter/${letters.items[0]?.id}/retry`, {});
+      assert.equal(again.status, 409);
+      await one.pull();
+      assert.deepEqual(one.show("list/1"), { keep: 69 });
       // A device that was there all the time edits on, whether or not it has read of the fold.
       one.put("list/1", { keep: 70 });
       await one.push();

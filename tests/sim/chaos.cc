@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "queue/keys.h"
 #include "queue/records.h"
+#include "sim/documents_world.h"
 #include "sim/world.h"
 #include "wire/segment.h"
 #include "wire/writer.h"
@@ -51,7 +52,8 @@ void World::act(std::size_t index) {
   if (!faults_.active) return;
   Device& device = *devices_[index];
   const auto count = static_cast<std::uint32_t>(device.contexts.size());
-  enqueue(device.contexts[prng_.below(count)]);
+  if (documents_) documents_->act(index);
+  if (!documents_ || prng_.chance(1, 4)) enqueue(device.contexts[prng_.below(count)]);
   if (prng_.chance(1, 12)) retry_letter(device);
   if (prng_.chance(1, 15)) worker_drain(index);
   at(now_ + prng_.between(20, 2 * kActMs), [this, index] { act(index); });
@@ -114,7 +116,8 @@ void World::retry_letter(Device& device) {
   out.u64(epoch);
   out.u8(record.key[9]);
   out.u64(seq);
-  out.raw(as_bytes("[" + std::to_string(label.number) + "]"));
+  // An edit of a document is tried again as it is.
+  if (!ledger_.fates[label.number].document) out.raw(as_bytes("[" + std::to_string(label.number) + "]"));
   for (const std::size_t index : device.contexts) {
     Context& context = *contexts_[index];
     if (!context.engine || context.worker || prng_.chance(1, 2)) continue;
@@ -191,6 +194,7 @@ void World::break_something(std::size_t index) {
 
 void World::server_trouble() {
   server_.release({wall(Device{})});
+  if (documents_) documents_->server_work();
   const Millis wall_now{wall(Device{})};
   if (prng_.chance(1, 12)) server_.back_up(wall_now);
   if (faults_.hit(Fault::kServerDown, 1, 40)) server_down_until_ = now_ + prng_.between(500, 10'000);

@@ -5,6 +5,7 @@
 
 #include "queue/keys.h"
 #include "queue/records.h"
+#include "sim/documents_world.h"
 #include "sim/world.h"
 #include "sync/acknowledge.h"
 
@@ -66,7 +67,7 @@ bool World::drained() const {
     if (any_record(device->disk, {'p', 'e', 'd', 'j'})) return false;
   for (const auto& context : contexts_)
     if (context->engine && now_ >= context->frozen_until && !context->calls.empty()) return false;
-  return server_.quiet();
+  return server_.quiet() && (!documents_ || documents_->drained());
 }
 
 void World::settle() {
@@ -76,6 +77,10 @@ void World::settle() {
   while (!ledger_.violation && now_ - calm_since < kDrainMsMax && (drained_at == 0 || now_ - calm_since < kNoticeMs)) {
     run_until(now_ + kLookMs);
     server_.release({wall(Device{})});
+    if (documents_) {
+      documents_->server_work();
+      documents_->look();
+    }
     if (!drained()) {
       drained_at = 0;
     } else if (drained_at == 0) {
@@ -99,6 +104,7 @@ void World::settle() {
                  std::to_string(contexts_[index]->open_commits) + " loads " +
                  std::to_string(contexts_[index]->loads.size()) + (contexts_[index]->engine ? "]" : " dead]");
     }
+    if (documents_) where += documents_->left();
     ledger_.fail("I6: not drained " + std::to_string(kDrainMsMax / 1'000) + " s after the last fault:" + where);
   }
 }
@@ -128,6 +134,7 @@ void World::tell_left() const {
 void World::check_end() {
   ledger_.judge(server_.effects());
   for (const auto& device : devices_) check_device(*device);
+  if (documents_) documents_->check();
 }
 
 // I10: per stream, every number that was ever given has been passed, and a rejection is counted once.

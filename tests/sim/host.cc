@@ -7,6 +7,7 @@
 #include "base/sim_points.h"
 #include "queue/keys.h"
 #include "queue/records.h"
+#include "sim/documents_world.h"
 #include "sim/world.h"
 #include "wire/writer.h"
 
@@ -33,6 +34,14 @@ Bytes journal_record(std::int64_t wall, Epoch epoch, const Numbers& next, const 
   return record;
 }
 
+// Under which number a transaction stores a call; nothing for one that it does not store.
+std::optional<EventId> id_of(const engine::Persist& persist, std::uint32_t command) {
+  for (const engine::Accepted& run : persist.covers)
+    if (command >= run.first && command - run.first < run.count)
+      return EventId{run.id.stream, {run.id.seq.value + (command - run.first)}};
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string World::text_of(const Call& call, const std::string& entity, const std::string& json) {
@@ -50,6 +59,7 @@ std::string World::text_of(const Call& call, const std::string& entity, const st
 void World::boot(std::size_t index) {
   Context& context = *contexts_[index];
   context.epoch = {prng_.next()};
+  if (documents_ && !context.worker) documents_->born(index);
   if (!context.worker && faults_.hit(Fault::kJournalLeft, 1, 4)) {
     boot_with_journal(index);
   } else {
@@ -143,6 +153,7 @@ void World::kill(std::size_t index) {
     (void)device.disk.commit(*context.in_hand, strict);
   }
   context.in_hand.reset();
+  if (documents_) documents_->gone(index);
   context.backlog.clear();
   context.engine.reset();
   ++context.life;
@@ -258,8 +269,9 @@ void World::carry_out(std::size_t index, const engine::Output& output) {
 
 // --- storage ---------------------------------------------------------------------------------------------------------
 
-void World::persist(std::size_t index, const engine::Persist& persist) {
+void World::persist(std::size_t index, engine::Persist persist) {
   Context& context = *contexts_[index];
+  if (documents_) documents_->accompany(index, persist);
   ++context.open_commits;
   context.in_hand = persist;
   const bool strict = persist.durability >= Durability::kStrict;
@@ -350,6 +362,7 @@ void World::end_transaction(std::size_t index, const engine::Persist& persist, b
           }
           --left;
           promise(device, at->second);
+          if (documents_) documents_->stored(index, at->second.number, id_of(persist, at->first));
           at = context.calls.erase(at);
         }
       }
@@ -471,6 +484,8 @@ void World::accepted(std::size_t index, const engine::Accepted& notice) {
       return;
     }
     promise(*devices_[context.device], call->second);
+    if (documents_ && !call->second.fixed)
+      documents_->stored(index, call->second.number, EventId{notice.id.stream, {notice.id.seq.value + i}});
     context.calls.erase(call);
   }
   if (notice.id.stream.epoch == context.epoch)
@@ -491,11 +506,14 @@ void World::deliver(std::size_t index, const engine::Notice& notice) {
     const auto call = context.calls.find(failed->command);
     if (call == context.calls.end()) return;
     if (call->second.number != 0 && !call->second.fixed) ledger_.fates[call->second.number].refused = true;
+    if (documents_ && !call->second.fixed) documents_->refused(index, call->second.number);
     context.calls.erase(call);
   } else if (const auto* settled = std::get_if<engine::Settled>(&notice)) {
     check_settled(device, *settled);
+    if (documents_) documents_->settled(index, *settled);
   } else if (const auto* status = std::get_if<engine::Status>(&notice)) {
     context.status = *status;
+    if (documents_) documents_->counted(index, *status);
   } else if (std::holds_alternative<engine::NeedToken>(notice)) {
     at(now_ + prng_.between(500, 4'000), [this, index, instance = context.instance] {
       Context& asked = *contexts_[index];

@@ -30,6 +30,7 @@ struct Fate {
   bool corrected{};  // somebody has tried to correct it
   bool retried{};  // its corrected form was accepted
   bool excused{};  // may be lost: a relaxed promise and a power cut, a rolled back profile, a damaged record
+  bool document{};  // an edit: what must have come of it is for the documents' own judge
   bool disordered{};  // may come out of order: recovered after it was given up, or corrected
 };
 

@@ -14,7 +14,8 @@ namespace oas::sim {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--machines] [--without "
+    "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--documents [--folds]] "
+    "[--machines] [--without "
     "FAULTS] "
     "[--lanes N] [--mutant NAME] [--mutants] [--replay FILE] [--json]\n"
     "  --seeds N      worlds to run (default 500), numbered from --from (default 1)\n"
@@ -22,6 +23,8 @@ constexpr std::string_view kUsage =
     "  --without A,B  the same world, but these faults never strike; to find out which of them matter\n"
     "  --lanes N      events only in the first N lanes, as in worlds that were told of before there were more\n"
     "  --machines     running machines are copied too\n"
+    "  --documents    people edit documents as well: other worlds, with numbers of their own\n"
+    "  --folds        their documents are folded in worlds of every kind\n"
     "  --trace        tell what happens in the one world of --seed\n"
     "  --mutant NAME  with the protocol mistake of that name switched on\n"
     "  --mutants      every mistake in turn, each until its first violation, at most --seeds (default 200) worlds\n"
@@ -56,6 +59,7 @@ struct Options {
   std::string_view trace_file;
   FaultSet without = unless_asked();
   std::uint32_t lanes = kLaneCount;
+  DocumentOptions documents;
   bool mutants = false;
   bool trace = false;
   bool json = false;
@@ -74,6 +78,10 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
     const std::string_view name = arguments[i];
     if (name == "--mutants") {
       options.mutants = true;
+    } else if (name == "--documents") {
+      options.documents.edited = true;
+    } else if (name == "--folds") {
+      options.documents.folds = true;
     } else if (name == "--machines") {
       options.without[static_cast<std::size_t>(Fault::kMachineCloned)] = false;
     } else if (name == "--trace") {
@@ -114,7 +122,7 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
 
 Report run_seed(std::uint64_t seed, Mode mode, Mutant mutant, FaultCounts& counts, const Options& options) {
   active_mutant = mutant;
-  World world(seed, mode, counts, options.without, options.lanes);
+  World world(seed, mode, counts, options.without, options.lanes, options.documents);
   Report report = world.run();
   active_mutant = Mutant::kNone;
   return report;

@@ -148,7 +148,8 @@ void Server::run(sync::ServerSession& session, Device& device, Millis time) {
               .since = time};
     sync::Outcome outcome{sync::VerdictKind::kRejected, event.refused};
     if (event.refused == 0)
-      outcome = session.still_runs(i) ? run_event(device, kept) : sync::Outcome{sync::VerdictKind::kDeferred, 0};
+      outcome = session.still_runs(i) ? run_event(session.device(), device, kept, time)
+                                      : sync::Outcome{sync::VerdictKind::kDeferred, 0};
     session.outcome(i, outcome);
     if (tracing)
       std::printf("      %s of %s as %llx.%d.%llu: kind %d code %d\n", kept.json.c_str(), kept.entity.c_str(),
@@ -200,7 +201,7 @@ void Server::mark_recovered(std::vector<sync::VoidRow>& voids, Sequence seq) {
   if (seq < whole.to) voids.push_back({{seq.value + 1}, whole.to, whole.reason, whole.recovered});
 }
 
-sync::Outcome Server::run_event(Device& device, const Kept& event) {
+sync::Outcome Server::run_event(const DeviceId& id, Device& device, const Kept& event, Millis time) {
   using sync::VerdictKind;
   if (event.replaces) {
     // It stands in for another one only where that one can never take effect.
@@ -212,6 +213,12 @@ sync::Outcome Server::run_event(Device& device, const Kept& event) {
   };
   if (faults_->hit(Fault::kHandlerFails, 1, 300)) return undone({VerdictKind::kDeferred, 0});
   const Label label = read_label(event.json);
+  if (const std::optional<EditEvent> edit = read_edit_event(event.json)) {
+    const sync::Outcome outcome = now_.documents.take(id, *edit, event.replaces.has_value(), documents_now(time));
+    if (outcome.kind == VerdictKind::kApplied)
+      ledger_->apply(now_.effects, event.json, event.entity + "@" + edit->writer, event.recovered);
+    return outcome;
+  }
   if (label.number != 0 && is_poison(label.number) && !label.fixed) return {VerdictKind::kRejected, 400};
   if (OAS_MUTANT(kContentHashDedupe) && !now_.contents.insert(hash64(as_bytes(event.json))).second)
     return {VerdictKind::kDuplicate, 0};
@@ -236,7 +243,7 @@ void Server::release(Millis time) {
         const Kept& kept = device.deferred[i];
         Kept one = kept;
         one.recovered |= rows[i].after.empty() && !kept.row.after.empty();
-        const sync::Outcome outcome = run_event(device, one);
+        const sync::Outcome outcome = run_event(id, device, one, time);
         if (outcome.kind == sync::VerdictKind::kDeferred) continue;
         done[i] = again = true;
         if (tracing)

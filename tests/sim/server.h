@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/documents_server.h"
 #include "sim/faults.h"
 #include "sim/ledger.h"
 #include "sync/server_session.h"
@@ -34,6 +35,11 @@ class Server {
   void tell_deferred() const;
   // True when nothing waits any more.
   [[nodiscard]] bool quiet() const;
+  // Everything committed before is in a backup.
+  [[nodiscard]] Millis horizon() const { return horizon_; }
+  [[nodiscard]] DocumentServer& documents() { return now_.documents; }
+  [[nodiscard]] const DocumentServer& documents() const { return now_.documents; }
+  [[nodiscard]] DocumentServer::Now documents_now(Millis time) const { return {incarnation_, time}; }
   [[nodiscard]] const Effects& effects() const { return now_.effects; }
   enum class Standing : std::uint8_t { kUnknown, kApplied, kRejected, kDeferred, kOther };
   [[nodiscard]] Standing standing(const DeviceId& device, const EventId& event) const;
@@ -62,6 +68,7 @@ class Server {
   struct State {
     std::map<DeviceId, Device> devices;
     Effects effects;
+    DocumentServer documents;
     std::set<std::uint64_t> contents;  // for a mutant only
   };
 
@@ -76,7 +83,7 @@ class Server {
   bool is_asked(const sync::ServerSession& session);
   void take_blocks(const sync::ServerSession& session, Device& device);
   void run(sync::ServerSession& session, Device& device, Millis time);
-  sync::Outcome run_event(Device& device, const Kept& event);
+  sync::Outcome run_event(const DeviceId& id, Device& device, const Kept& event, Millis time);
   sync::Rows rows_of(const sync::ServerSession& session, const Device& device) const;
   static void add_hashes(sync::StreamRow& row, const Stream& stream);
   static void add_rows(sync::StreamRow& row, const Stream& stream, const sync::StreamNeed& need);

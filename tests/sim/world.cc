@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/sim_points.h"
+#include "sim/documents_world.h"
 
 namespace oas::sim {
 namespace {
@@ -17,7 +18,8 @@ constexpr std::size_t kTabsMost = 3;
 
 }  // namespace
 
-World::World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes)
+World::World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes,
+             const DocumentOptions& documents)
     : prng_(seed), lanes_(lanes), mode_(mode), faults_(prng_, counts, without), server_(prng_, faults_, ledger_) {
   seed_buggify(seed, prng_.chance(1, 2));
   // A journal's clock is the wall of its moment, so its events cannot be put behind earlier ones once that goes back.
@@ -36,7 +38,10 @@ World::World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet&
       devices_.back()->contexts.push_back(contexts_.size() - 1);
     }
   }
+  if (documents.edited) documents_ = std::make_unique<DocumentWorld>(*this, seed, documents.folds);
 }
+
+World::~World() = default;
 
 void World::at(std::int64_t time, std::function<void()> action) {
   agenda_.emplace(std::pair(std::max(time, now_), ++serial_), std::move(action));

@@ -22,9 +22,16 @@
 
 namespace oas::sim {
 
+class DocumentWorld;
+
 enum class Mode : std::uint8_t {
   kSafety,  // faults for 150 s, then quiet: nothing lost, nothing doubled, nothing out of order, nothing left behind
   kLiveness,  // short storms; after each everything drains within the bound, whatever stays broken for ever
+};
+
+struct DocumentOptions {
+  bool edited = false;  // people edit documents too; that is another world
+  bool folds = false;  // documents are folded whatever else may happen
 };
 
 struct Report {
@@ -37,11 +44,14 @@ struct Report {
 class World {
  public:
   // Events are made in the first `lanes` lanes.
-  World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes);
+  World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes,
+        const DocumentOptions& documents = {});
+  ~World();
   Report run();
 
  private:
   friend class Replay;  // replay.cc
+  friend class DocumentWorld;
   using Reply = std::function<void(std::int64_t delay, engine::Input input)>;
 
   struct Call {
@@ -114,7 +124,7 @@ class World {
   void thaw_later(std::size_t context);
   void post(std::size_t context, std::int64_t delay, engine::Input input);
   void carry_out(std::size_t context, const engine::Output& output);
-  void persist(std::size_t context, const engine::Persist& persist);
+  void persist(std::size_t context, engine::Persist persist);
   void commit(std::size_t context, std::uint32_t instance, const engine::Persist& persist);
   void end_transaction(std::size_t context, const engine::Persist& persist, bool written);
   void send(std::size_t context, const engine::Send& send);
@@ -161,6 +171,7 @@ class World {
   Server server_;
   // Decides what becomes of each request, where a trace is replayed.
   std::function<void(std::size_t context, const engine::Send& send, const Reply& reply)> script_;
+  std::unique_ptr<DocumentWorld> documents_;  // null: nobody edits any
   std::int64_t now_ = 1;
   std::uint64_t serial_ = 0;
   std::map<std::pair<std::int64_t, std::uint64_t>, std::function<void()>> agenda_;

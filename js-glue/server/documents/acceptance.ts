@@ -23,6 +23,8 @@ export interface Edit {
   readonly principal: string;
   /** Whose edit it is; null = the server's own, which used so many numbers. */
   readonly device: Uint8Array | null;
+  /** It was refused before, or renumbered. */
+  readonly again: boolean;
   readonly serverNumbers: number;
   /** All of it waits for a person, whatever the rules say. */
   readonly hold: boolean;
@@ -79,7 +81,7 @@ export class Acceptance {
       if (wanted === undefined || value === undefined) continue;
       const place = { epoch: answerEpoch(space.id, key, conflict, wanted), firstN: 1, wall: now() };
       const { delta } = await merge.resolve(record.body, schema, place, conflict.id, value);
-      const edit = { delta, principal, device: null, serverNumbers: 0, hold: false };
+      const edit = { delta, principal, device: null, again: false, serverNumbers: 0, hold: false };
       try {
         if (!(await this.#take(tx, space, name, edit))) continue;
       } catch (error) {
@@ -172,8 +174,9 @@ export class Acceptance {
       try {
         return await judge(0, aside);
       } catch (error) {
-        if (!(error instanceof Reject) || error.code !== "stale_edit") throw error;
-        // The edit does not say itself that its writer had seen what is folded; the device may have said so.
+        if (!(error instanceof Reject) || error.code !== "stale_edit" || edit.again) throw error;
+        // The edit does not say itself that its writer had seen what is folded; the device may have said so. What it says now tells
+        // nothing of an edit that lay in a dead letter.
         seen = edit.device === null ? space.head : ((await cursorOf(tx, space, edit.device))?.seq ?? 0);
         return judge(seen, aside);
       }

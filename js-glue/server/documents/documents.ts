@@ -75,6 +75,7 @@ export class Documents {
       delta,
       principal,
       device,
+      again: event.again,
       serverNumbers: 0,
       hold,
     });

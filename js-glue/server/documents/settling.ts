@@ -52,7 +52,7 @@ export async function settle(
     if (isRefusal(error) && error.code === "malformed") throw gone; // it is not shown any more
     throw error;
   });
-  const edit = { delta: made.delta, principal, device: null, serverNumbers: made.count, hold: false };
+  const edit = { delta: made.delta, principal, device: null, again: false, serverNumbers: made.count, hold: false };
   try {
     if (made.count === 0 || !(await acceptance.accept(tx, space, name, edit))) throw gone;
   } catch (error) {

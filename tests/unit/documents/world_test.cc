@@ -251,6 +251,31 @@ BOOST_AUTO_TEST_CASE(an_edit_of_an_older_view_does_not_undo_what_came_since) {
   BOOST_TEST((there.view(rules()).value == value(R"({"a":3,"b":2})")));
 }
 
+// A new device seeds what it does not know yet. The operations that it would stand beside are folded, so it would take their
+// place.
+BOOST_AUTO_TEST_CASE(a_folded_document_is_not_begun_anew) {
+  const merge::Value start = *merge::parse_json(R"({"count":0})");
+  Replica here;
+  merge::Document server;
+  const auto accept = [&](const Edit& edit, std::uint64_t change) {
+    const auto judged = judge(server, edit.delta, {{{1}, 1}, change, {1'000}});
+    BOOST_REQUIRE((judged && judged->changed));
+    BOOST_REQUIRE(here.accept(judged->change, rules()).has_value());
+  };
+  accept(*here.put(start, rules(), {{7}, 1, {}}), 1);
+  here.show(rules());
+  accept(*here.patch(*merge::parse_json(R"([{"op":"inc","path":"/count","by":5}])"), rules(), {{8}, 1, {1'000}}), 2);
+  BOOST_REQUIRE(server.compact(2, rules()) == 2U);
+  Replica there;
+  const Edit seed = *there.put(start, rules(), {{7}, 1, {}});
+  for (const std::uint64_t acknowledged : {0U, 2U, 9U}) {
+    merge::Document again = *merge::Document::open(server.bytes());
+    const auto judged = judge(again, seed.delta, {{{1}, 1}, 3, {1'000}}, acknowledged);
+    BOOST_REQUIRE(!judged);
+    BOOST_TEST((judged.error().code == ErrorCode::kStaleEdit));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(replicas_agree_whatever_happens_on_the_way) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     BOOST_TEST_CONTEXT("seed " << seed) {

@@ -1,0 +1,109 @@
+// The server's half of documents over the simulator's own rows: what js-glue/server/documents does in SQL, by the same rules.
+//
+// Rows are values, so a crash or a restored backup takes them back with everything else. Judgement, voids and folds are the
+// shipped ones (src/documents). What the judge needs (numbers of edits) stands beside the rows and decides nothing.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "documents/authority.h"
+#include "sim/documents_names.h"
+#include "sync/server_session.h"
+
+namespace oas::sim {
+
+enum class Role : std::uint8_t { kNone, kReader, kWriter };
+
+struct DocumentChange {
+  std::string key;
+  Bytes body;
+  std::uint64_t sum{};
+  Millis received_at;
+  std::uint32_t number{};  // of the edit it accepts; 0 = none
+};
+
+struct DocumentRecord {
+  Bytes body;
+  std::uint32_t edits{};  // changes since the last fold
+  std::map<std::string, std::string> conflicts;  // open ones: JSON by id
+  EditNumbers holds;
+};
+
+struct Space {
+  std::map<DeviceId, Role> members;  // every device is a principal of its own; copies share it
+  std::uint64_t head{};
+  std::uint64_t sum{};
+  std::map<std::uint64_t, DocumentChange> changes;  // by number; trimmed from the front
+  std::map<std::string, DocumentRecord> records;
+  struct Seen {
+    std::uint64_t n{};
+    Millis at;
+  };
+  std::map<DeviceId, Seen> cursors;
+};
+
+// What people were shown as conflicts, ever: no database, so nothing takes it back.
+struct SeenConflict {
+  DocumentName name;
+  std::string path;
+  std::string value;  // JSON text of one sibling
+  friend auto operator<=>(const SeenConflict&, const SeenConflict&) = default;
+};
+
+class DocumentServer {
+ public:
+  struct Now {
+    Incarnation incarnation;
+    Millis time;
+  };
+  struct FoldLimits {
+    Millis horizon;  // everything committed before is in a backup
+    Millis replica_ms;  // a replica that was not heard of for so long holds nothing back
+    std::uint32_t unfolded_max{};
+  };
+
+  // Handles one event; `again`: a dead letter that somebody retries.
+  sync::Outcome take(const DeviceId& device, const EditEvent& edit, bool again, const Now& now);
+
+  struct Expired {};  // 410
+  struct Stranger {};  // 404
+  struct Changes {
+    SpaceCursor cursor;
+    bool more{};
+    std::vector<DocumentChange> rows;
+  };
+  using Page = std::variant<Changes, Expired, Stranger>;
+  [[nodiscard]] Page changes_after(const DeviceId& device, const std::string& space, const SpaceCursor& from,
+                                   const Incarnation& incarnation, std::size_t rows_max) const;
+  struct Snapshot {
+    SpaceCursor cursor;
+    std::vector<std::pair<std::string, DocumentRecord>> records;
+    std::optional<std::string> next;
+  };
+  // Records behind `after`; nothing for a stranger.
+  [[nodiscard]] std::optional<Snapshot> snapshot(const DeviceId& device, const std::string& space,
+                                                 const std::string& after, const Incarnation& incarnation,
+                                                 std::size_t rows_max) const;
+  void note(const DeviceId& device, const std::string& space, std::uint64_t n, Millis time);
+  void fold(const Now& now, const FoldLimits& limits);
+
+  // The JSON text of the schema that the document's record is shown by.
+  [[nodiscard]] std::string schema_for(const DocumentName& name) const;
+
+  std::map<std::string, Space> spaces;
+  EditNumbers rejected;
+  std::set<SeenConflict>* seen_conflicts = nullptr;  // the judge's; outlives every copy of the rows
+
+ private:
+  sync::Outcome refuse(Space& space, const EditEvent& edit, ErrorCode code, const Now& now);
+  void append(Space& space, const std::string& key, Bytes body, std::uint32_t number, const Now& now);
+  void keep(const DocumentName& name, DocumentRecord& record, const merge::Document& document);
+  void fold_record(Space& space, const DocumentName& name, std::uint64_t cut, const Now& now);
+  void trim(Space& space, const Now& now, const FoldLimits& limits);
+};
+
+}  // namespace oas::sim

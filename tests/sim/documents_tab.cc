@@ -1,0 +1,203 @@
+#include "sim/documents_tab.h"
+
+#include <utility>
+
+#include "base/sim_points.h"
+#include "sim/faults.h"
+
+namespace oas::sim {
+namespace {
+
+// Relaxed: the server has it all, and cursor and states are lost together or not at all.
+engine::Persist from_cursor(const std::string& space, const std::optional<SpaceCursor>& before,
+                            const SpaceCursor& after) {
+  engine::Persist persist;
+  persist.durability = Durability::kDurable;
+  if (before) {
+    persist.expects.push_back({engine::Expect::Kind::kEquals, cursor_key(space), encode_cursor(*before)});
+  } else {
+    persist.expects.push_back({engine::Expect::Kind::kAbsent, cursor_key(space), {}});
+  }
+  persist.puts.push_back({cursor_key(space), encode_cursor(after)});
+  return persist;
+}
+
+void put_state(engine::Persist& persist, const DocumentName& name, Bytes state, const EditNumbers& holds) {
+  persist.puts.push_back({state_key(name), std::move(state)});
+  persist.puts.push_back({holds_key(name), encode_numbers(holds)});
+}
+
+Bytes record_at(const Disk& disk, const Bytes& key) {
+  const auto at = disk.records.find(key);
+  return at == disk.records.end() ? Bytes{} : at->second;
+}
+
+}  // namespace
+
+EditNumbers DocumentTab::Doc::holds() const {
+  EditNumbers all = accepted;
+  for (const auto& [first, number] : pending) all.insert(number);
+  return all;
+}
+
+std::uint32_t DocumentTab::number_of(const DocumentName& name, const merge::Dot& first) const {
+  const auto at = numbers_->find({name, first});
+  return at == numbers_->end() ? 0 : at->second;
+}
+
+DocumentTab::Doc& DocumentTab::open(const DocumentName& name) {
+  const auto [at, fresh] = open_.try_emplace(name);
+  if (fresh) read(name, at->second);
+  return at->second;
+}
+
+void DocumentTab::read(const DocumentName& name, Doc& doc) const {
+  documents::Replica stored = *documents::Replica::open(record_at(*disk_, state_key(name)));
+  doc.accepted = decode_numbers(record_at(*disk_, holds_key(name)));
+  doc.pending.clear();
+  const auto join = [&](const merge::Dot& first, ByteView delta) {
+    const auto known = stored.keep(delta);
+    if (known && *known) forget_(one_record(edit_key(name, first)));
+    if (known && !*known) doc.pending[first] = number_of(name, first);
+  };
+  for (const engine::Put& edit : disk_->scan(edit_range(name), documents::kPendingMax))
+    join(edit_of_key(edit.key), edit.value);
+  for (const auto& [first, delta] : doc.unstored) join(first, delta);
+  doc.replica.refresh(std::move(stored));
+}
+
+const merge::Rules& DocumentTab::rules(const DocumentName& name) {
+  const std::optional<DocumentName> schema = schema_of(name);
+  if (!schema) return rules_from("");
+  const merge::Shown shown = open(*schema).replica.view({});
+  return rules_from(shown.value ? merge::to_json(*shown.value) : "");
+}
+
+const merge::Rules& DocumentTab::accepted_rules(const DocumentName& name) {
+  const std::optional<DocumentName> schema = schema_of(name);
+  if (!schema) return rules_from("");
+  const merge::Shown shown = open(*schema).replica.accepted().view({});
+  return rules_from(shown.value ? merge::to_json(*shown.value) : "");
+}
+
+merge::Shown DocumentTab::show(const DocumentName& name) {
+  Doc& doc = open(name);
+  doc.shown = doc.holds();
+  doc.last = doc.replica.show(rules(name));
+  return *doc.last;
+}
+
+merge::Shown DocumentTab::shown_last(const DocumentName& name) {
+  const Doc& doc = open(name);
+  return doc.last ? *doc.last : show(name);
+}
+
+void DocumentTab::edited(const DocumentName& name) {
+  Doc& doc = open(name);
+  doc.shown = doc.holds();
+  doc.last = doc.replica.view(rules(name));
+}
+
+void DocumentTab::keep(const DocumentName& name, ByteView delta) {
+  const auto at = open_.find(name);
+  if (at == open_.end()) return;
+  Doc& doc = at->second;
+  const auto decoded = merge::decode_delta(delta);
+  if (!decoded || decoded->ops.empty()) return;
+  const merge::Dot first = decoded->ops.front().op.dot;
+  if (const auto known = doc.replica.keep(delta); known && !*known) doc.pending[first] = number_of(name, first);
+}
+
+void DocumentTab::stored(const DocumentName& name, const merge::Dot& first) {
+  const auto at = open_.find(name);
+  if (at == open_.end()) return;
+  at->second.unstored.erase(first);
+  // Its change was faster: nobody else removes the record.
+  if (!at->second.pending.contains(first)) forget_(one_record(edit_key(name, first)));
+}
+
+void DocumentTab::drop(const DocumentName& name, const merge::Dot& first) {
+  const auto at = open_.find(name);
+  if (at == open_.end()) return;
+  at->second.unstored.erase(first);
+  at->second.pending.erase(first);
+  (void)at->second.replica.drop(first);
+}
+
+std::vector<engine::KeyRange> DocumentTab::apply(const DocumentName& name, const DocumentChange& change) {
+  // By the rules in force at this place of the order, so that all replicas fold alike.
+  const merge::Rules& by = accepted_rules(name);
+  Doc& doc = open(name);
+  if (tracing)
+    std::printf("      change of %s: number %u, kind %d\n", entity_of(name).c_str(), change.number,
+                change.body.front());
+  std::vector<engine::KeyRange> settled;
+  if (const auto dots = doc.replica.accept(change.body, by)) {
+    for (const merge::Dot& first : *dots) {
+      doc.pending.erase(first);
+      settled.push_back(one_record(edit_key(name, first)));
+    }
+  }
+  if (change.number != 0) doc.accepted.insert(change.number);
+  return settled;
+}
+
+engine::Persist DocumentTab::accept(const std::string& space, const SpaceCursor& before,
+                                    const DocumentServer::Changes& page) {
+  if (const auto at = at_.find(space); at == at_.end() || at->second != before) refresh(space);
+  at_.erase(space);
+  engine::Persist persist = from_cursor(space, before, page.cursor);
+  std::set<DocumentName> touched;
+  for (const DocumentChange& change : page.rows) {
+    const DocumentName name{space, change.key};
+    for (engine::KeyRange& edit : apply(name, change)) persist.deletes.push_back(std::move(edit));
+    touched.insert(name);
+  }
+  for (const DocumentName& name : touched) {
+    const Doc& doc = open(name);
+    put_state(persist, name, doc.replica.accepted().bytes(), doc.accepted);
+  }
+  return persist;
+}
+
+void DocumentTab::follow(const std::string& space, const SpaceCursor& before, const DocumentServer::Changes& page) {
+  if (const auto at = at_.find(space); at == at_.end() || at->second != before) return refresh(space);
+  at_.erase(space);
+  for (const DocumentChange& change : page.rows)
+    if (const DocumentName name{space, change.key}; open_.contains(name)) (void)apply(name, change);
+  stands_at(space, page.cursor);
+}
+
+void DocumentTab::settle(const std::string& space) {
+  for (const engine::Put& record : disk_->scan(waiting_range(space), documents::kPendingMax))
+    if (open(name_of_edit(record.key)).replica.accepted().version().contains(edit_of_key(record.key)))
+      forget_(one_record(record.key));
+}
+
+void DocumentTab::refresh(const std::string& space) {
+  const std::optional<SpaceCursor> cursor = stored_cursor(space);
+  for (auto& [name, doc] : open_)
+    if (name.space == space) read(name, doc);
+  if (cursor) {
+    at_[space] = *cursor;
+  } else {
+    at_.erase(space);
+  }
+}
+
+std::optional<SpaceCursor> DocumentTab::stored_cursor(const std::string& space) const {
+  const auto at = disk_->records.find(cursor_key(space));
+  if (at == disk_->records.end()) return std::nullopt;
+  return decode_cursor(at->second);
+}
+
+bool DocumentTab::waits(const std::string& space) const { return !disk_->scan(waiting_range(space), 1).empty(); }
+
+engine::Persist store_snapshot(const std::string& space, const std::optional<SpaceCursor>& before,
+                               const DocumentServer::Snapshot& snapshot) {
+  engine::Persist persist = from_cursor(space, before, snapshot.cursor);
+  for (const auto& [key, record] : snapshot.records) put_state(persist, {space, key}, record.body, record.holds);
+  return persist;
+}
+
+}  // namespace oas::sim

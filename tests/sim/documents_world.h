@@ -1,0 +1,139 @@
+// Documents in a simulated world: people who edit them, the pulls that bring the server's changes, and what must be true.
+//
+// Edits travel as ordinary events through the world's queues and server; records of edits are written in the transactions
+// that store those events. What js-glue/documents does for one tab is done here with every step at its own time: a tab may
+// die, freeze or be overtaken by another one between any two of them.
+//
+//   documents_world.cc  edits and notices      documents_pull.cc  pulls      documents_check.cc  the judge
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/documents_tab.h"
+#include "sim/world.h"
+
+namespace oas::sim {
+
+// What an edit meant, so that its absence can be explained.
+enum class Intent : std::uint8_t {
+  kSeed,
+  kField,
+  kCount,
+  kMost,
+  kLeast,
+  kTag,
+  kItem,
+  kQuantity,
+  kRemoveItem,
+  kRemove,
+  kMake
+};
+
+struct MadeEdit {
+  DocumentName name;
+  merge::Dot first;
+  Bytes delta;
+  Intent intent{};
+  std::string place;  // JSON pointer, elements by their id
+  std::string value;  // JSON text
+  std::int64_t by{};
+  EditNumbers seen;
+};
+
+class DocumentWorld {
+ public:
+  DocumentWorld(World& world, std::uint64_t seed, bool folds);
+
+  // What the world tells: a tab lives and dies, a transaction is formed, calls and events get their verdicts.
+  void born(std::size_t context);
+  void gone(std::size_t context) { tabs_.erase(context); }
+  void accompany(std::size_t context, engine::Persist& persist) const;
+  void stored(std::size_t context, std::uint32_t number, const std::optional<EventId>& event);
+  void refused(std::size_t context, std::uint32_t number);
+  void settled(std::size_t context, const engine::Settled& settled);
+  void counted(std::size_t context, const engine::Status& status);
+
+  void act(std::size_t device);
+  void server_work();
+  // Every tab that is awake pulls.
+  void look();
+  [[nodiscard]] bool drained() const;
+  [[nodiscard]] std::string left() const;
+  void check();
+
+ private:
+  struct Tab {
+    std::unique_ptr<DocumentTab> docs;
+    std::uint64_t life{};
+    std::map<EventId, std::uint32_t> receipts;
+    std::uint64_t letters{};  // as the status last said
+    EditNumbers own;  // edits made here that were not refused
+    std::map<std::string, std::deque<std::function<void()>>> turns;  // by space: one at a time
+    std::map<std::string, bool> pulling;  // by space: whether to look again
+  };
+  using Answered = std::function<void()>;
+
+  // edits (documents_world.cc)
+  [[nodiscard]] bool awake(std::size_t context) const;
+  [[nodiscard]] Tab* tab(std::size_t context, std::uint64_t life);
+  void later(std::size_t context, std::int64_t delay, std::function<void(Tab&)> action);
+  void run(std::size_t context, std::uint64_t life, const std::function<void(Tab&)>& action);
+  void tell(std::size_t context, const std::function<void(DocumentTab&)>& message);
+  void forget(std::size_t context, engine::KeyRange edit);
+  void forget_refused(std::size_t context);
+  void seed(std::size_t context, Tab& tab, const DocumentName& name, const std::string& json);
+  void edit(std::size_t context, Tab& tab);
+  void edit_as(std::size_t context, Tab& tab, const DocumentName& name, const MadeEdit& wanted,
+               const Result<documents::Edit>& made);
+  void queue(std::size_t context, Tab& tab, MadeEdit edit);
+  void check_flicker(const Tab& tab) const;
+  void dropped(std::size_t context, std::uint32_t number);
+  [[nodiscard]] documents::Replica::Writer place(std::size_t context, const Tab& tab, const DocumentName& name);
+
+  // pulls (documents_pull.cc)
+  using Exchange = std::function<Answered(DocumentServer&, const DocumentServer::Now&)>;
+  void pull(std::size_t context, Tab& tab, const std::string& space);
+  void ask(std::size_t context, Tab& tab, const std::string& space);
+  void pull_ended(Tab& tab, std::size_t context, const std::string& space);
+  void exchange(std::size_t context, const std::string& space, Exchange serve);
+  void take(std::size_t context, Tab& tab, const std::string& space, const SpaceCursor& before,
+            const DocumentServer::Changes& page);
+  void snapshot(std::size_t context, const std::string& space, std::optional<SpaceCursor> before,
+                std::shared_ptr<DocumentServer::Snapshot> so_far);
+  void store(std::size_t context, Tab& tab, const std::string& space, const std::optional<SpaceCursor>& before,
+             const DocumentServer::Snapshot& all);
+  void tell_changes(std::size_t context, const std::string& space, const SpaceCursor& before,
+                    const DocumentServer::Changes& page);
+  void tell_reload(std::size_t context, const std::string& space);
+  void exclusive(Tab& tab, const std::string& space, std::function<void()> work);
+  void turn_ended(Tab& tab, const std::string& space);
+  enum class Commit : std::uint8_t { kDone, kConflict, kFailed };
+  void commit(std::size_t context, engine::Persist persist, std::function<void(Tab&, Commit)> ended);
+
+  // the judge (documents_check.cc)
+  [[nodiscard]] std::vector<std::string> spaces_of(const DeviceId& device) const;
+  void check_replica(const Disk& disk, const DocumentTab& docs, const std::string& space, const std::string& who) const;
+  void check_edits() const;
+  void check_document(const DocumentName& name, const DocumentRecord& record) const;
+  void check_edit(const MadeEdit& edit, std::uint32_t number, const merge::MaybeValue& shown,
+                  const EditNumbers& applied) const;
+  [[nodiscard]] bool seen_since(std::uint32_t number, const MadeEdit& edit, const EditNumbers& applied) const;
+  void fail(std::string what) const;
+
+  World& world_;
+  bool folds_;
+  mutable Prng prng_;
+  std::map<std::size_t, Tab> tabs_;
+  std::uint64_t lives_ = 0;
+  std::map<std::uint32_t, MadeEdit> edits_;
+  DotNumbers numbers_;
+  std::set<SeenConflict> seen_conflicts_;
+  std::map<std::string, std::uint64_t> poked_;  // by space: the head everybody was told of
+};
+
+}  // namespace oas::sim
