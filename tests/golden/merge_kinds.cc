@@ -85,7 +85,41 @@ Bytes run_state(ByteView input) {
   });
 }
 
-constexpr std::array<Kind, 2> kKinds{{{"merge", merge_inputs, run_merge}, {"merge-state", state_inputs, run_state}}};
+// merge-held: state with operations on hold → the same state, what it shows, and the records of what waits; some are damaged.
+std::vector<Bytes> held_inputs() {
+  Prng prng(0x68656C64ULL);
+  std::vector<Bytes> out;
+  while (out.size() < 120) {
+    const Value base = samples::value(prng);
+    Document document(base);
+    Delta delta = put(document.view({}), samples::edited(base, prng), {}, {{7}, 1, hlc_at({1'000})});
+    if (delta.ops.empty()) continue;
+    for (const PlacedOp& placed : delta.ops)
+      if (prng.chance(1, 2)) delta.holds.push_back({placed.op.dot, "R28 rule " + std::to_string(out.size())});
+    if (delta.holds.empty()) delta.holds.push_back({delta.ops.front().op.dot, "R33"});
+    if (!document.apply(std::move(delta))) continue;
+    Bytes state = document.bytes();
+    if (prng.chance(1, 4))
+      state[prng.below(static_cast<std::uint32_t>(state.size()))] = static_cast<std::uint8_t>(prng.next());
+    out.push_back(std::move(state));
+  }
+  return out;
+}
+
+Bytes run_held(ByteView input) {
+  return answer(input, [input](wire::Reader&, wire::Writer& out) -> Result<void> {
+    OAS_TRY(const Document document, Document::open(input));
+    out.u64(document.digest());
+    const Shown shown = document.view({});
+    write_document(out, shown.value);
+    for (const Record& record : shown.records) out.text(record_json(record));
+    return {};
+  });
+}
+
+constexpr std::array<Kind, 3> kKinds{{{"merge", merge_inputs, run_merge},
+                                      {"merge-state", state_inputs, run_state},
+                                      {"merge-held", held_inputs, run_held}}};
 
 }  // namespace
 
