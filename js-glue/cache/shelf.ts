@@ -138,8 +138,7 @@ export class Shelf {
   /** The item in, the victims out, in one transaction. */
   async write(key: string, index: IndexRecord, body: Bytes, victims: readonly string[]): Promise<void> {
     const alone = index.version === 1 && victims.length === 0;
-    this.#owed.delete(key);
-    await this.#begin(alone ? ["body"] : ["index", "body"], "readwrite", (tx) => {
+    const put = (tx: IDBTransaction): Promise<void> => {
       const bodies = tx.objectStore("body");
       if (!alone) {
         this.#drop(tx, victims);
@@ -152,7 +151,8 @@ export class Shelf {
       for (let chunk = 1; chunk < index.chunks; chunk++)
         bodies.put(body.slice(chunk * CHUNK_BYTES_MAX, (chunk + 1) * CHUNK_BYTES_MAX), [key, chunk]);
       return committed(tx);
-    });
+    };
+    await this.#instead([key, ...victims], () => this.#begin(alone ? ["body"] : ["index", "body"], "readwrite", put));
     if (alone) this.#owe(key, index);
   }
 
@@ -190,23 +190,38 @@ export class Shelf {
     for (const [key, index] of due) if (this.#owed.get(key) === index) this.#owed.delete(key);
   }
 
-  /** Puts into the index what a page that died still owed. */
+  /** What a page that died still owed is owed again; `list` names it even where the disk has no room for the index. */
   async recover(): Promise<void> {
-    const missing = await this.#begin(["index", "body"], "readonly", async (tx) => {
+    await this.#begin(["index", "body"], "readonly", async (tx) => {
+      const bodies = tx.objectStore("body");
       const [listed, chunks] = await Promise.all([
         asked(tx.objectStore("index").getAllKeys()),
-        asked(tx.objectStore("body").getAllKeys()),
+        asked(bodies.getAllKeys()),
       ]);
       const known = new Set(listed.map(String));
-      return (chunks as [string, number][]).filter(([key, chunk]) => chunk === 0 && !known.has(key));
+      const missing = (chunks as [string, number][]).filter(([key, chunk]) => chunk === 0 && !known.has(key));
+      for (const [key] of missing) {
+        const first = await asked<FirstChunk | Bytes>(bodies.get([key, 0]));
+        if (!(first instanceof Uint8Array)) this.#owed.set(key, first.index);
+      }
     });
-    for (const [key] of missing) await this.change(key, {});
+  }
+
+  /** What is owed of these items is forgotten while `work` writes or removes them, and owed as before when it could not. */
+  async #instead<T>(keys: readonly string[], work: () => Promise<T>): Promise<T> {
+    const owed = [...this.#owed].filter(([key]) => keys.includes(key));
+    for (const key of keys) this.#owed.delete(key);
+    try {
+      return await work();
+    } catch (error) {
+      for (const [key, index] of owed) if (!this.#owed.has(key)) this.#owed.set(key, index);
+      throw error;
+    }
   }
 
   /** What is said of an item, changed. Resolves with the new record, or nothing when there is no such item. */
   change(key: string, change: Partial<IndexRecord>): Promise<IndexRecord | undefined> {
-    this.#owed.delete(key);
-    return this.#begin(["index", "body"], "readwrite", async (tx) => {
+    const write = async (tx: IDBTransaction): Promise<IndexRecord | undefined> => {
       const [bodies, indexes] = [tx.objectStore("body"), tx.objectStore("index")];
       const first = await asked<FirstChunk | Bytes | undefined>(bodies.get([key, 0]));
       if (!first) return undefined;
@@ -218,19 +233,21 @@ export class Shelf {
       indexes.put(index, key);
       await committed(tx);
       return index;
-    });
+    };
+    return this.#instead([key], () => this.#begin(["index", "body"], "readwrite", write));
   }
 
   remove(keys: readonly string[]): Promise<void> {
-    return this.#begin(["index", "body"], "readwrite", (tx) => {
-      this.#drop(tx, keys);
-      return committed(tx);
-    });
+    return this.#instead(keys, () =>
+      this.#begin(["index", "body"], "readwrite", (tx) => {
+        this.#drop(tx, keys);
+        return committed(tx);
+      }),
+    );
   }
 
   #drop(tx: IDBTransaction, keys: readonly string[]): void {
     for (const key of keys) {
-      this.#owed.delete(key);
       tx.objectStore("body").delete(bodyRange(key, 0));
       tx.objectStore("index").delete(key);
     }

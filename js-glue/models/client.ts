@@ -272,7 +272,12 @@ export function createModels(engine: EngineForModels, options: ModelsOptions = {
         const fitted = { examples, options: fitOptions };
         checkFitted(fitted);
         const model = await host.fit(name, examples, fitOptions);
-        await host.fits.write(name, fitted);
+        try {
+          await host.fits.write(name, fitted);
+        } catch (error) {
+          host.forget(name); // what is not stored is not answered by either
+          throw error;
+        }
         return model.labels;
       },
     },

@@ -130,6 +130,42 @@ describe("content cache in Chromium", { skip }, () => {
     await page.close();
   });
 
+  test("a full disk hides nothing that is stored, and nothing that could not be changed", async () => {
+    const page = await browser.page(site.url);
+    const seen = await page.evaluate(async () => {
+      const load = async (file: string): Promise<Parts> => (await import(file)) as Parts;
+      const { openCache } = await load("/lib/cache.js");
+      const items = ["a", "b"].map((contentId) => ({ contentType: "t", contentId, contentData: contentId }));
+      const died = await openCache({ name: "full", keys: "none" });
+      const begin = IDBDatabase.prototype.transaction;
+      let full = (names: string | Iterable<string>): boolean => [...names].includes("index");
+      IDBDatabase.prototype.transaction = function (names, mode, options) {
+        if (mode === "readwrite" && full(names)) throw new DOMException("no room", "QuotaExceededError");
+        return begin.call(this, names, mode, options);
+      };
+      for (const item of items) await died.cacheContent(item);
+      const pinned = await died.pin("t", "a").catch(() => "refused");
+      const names = async (cache: typeof died) => (await cache.list()).map(({ contentId }) => contentId).sort();
+      const before = await names(died);
+      const next = await openCache({ name: "full", keys: "none" }); // as the page after one that died
+      const after = [await names(next), await next.cachedContent("t", "b")];
+      full = () => false;
+      await next.close();
+      const later = await openCache({ name: "full", keys: "none" });
+      const freed = [await later.pin("t", "a"), await names(later)];
+      IDBDatabase.prototype.transaction = begin;
+      await Promise.all([died.close(), later.close()]);
+      return { pinned, before, after, freed };
+    });
+    assert.deepEqual(seen, {
+      pinned: "refused",
+      before: ["a", "b"],
+      after: [["a", "b"], "b"],
+      freed: [true, ["a", "b"]],
+    });
+    await page.close();
+  });
+
   test("the index gets what is owed to it, and nothing of what has gone", async () => {
     const page = await browser.page(site.url);
     const seen = await page.evaluate(async () => {

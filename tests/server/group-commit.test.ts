@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GroupCommit } from "../../js-glue/server/store/group-commit.ts";
+import { openStore } from "../../js-glue/server/store/sql-store.ts";
+import { databaseKinds } from "./databases.ts";
 
 interface Item {
   readonly key: string;
@@ -89,4 +91,42 @@ describe("a group commit", () => {
     await disk.end(true);
     await Promise.all([...first, ...all]);
   });
+
+  test("says how many wait, and has an end", async () => {
+    const disk = new Disk();
+    const all = Array.from({ length: 10_002 }, (_, i) => disk.commit(`k${i}`));
+    assert.equal(disk.group.waiting, 10_000);
+    await assert.rejects(disk.commit("one more"), { code: "server_busy" });
+    while (disk.group.waiting > 0) await disk.end(true);
+    await disk.end(true);
+    await disk.end(true);
+    assert.ok((await Promise.all(all)).every(Boolean));
+  });
 });
+
+for (const kind of databaseKinds.filter(({ name }) => name === "PostgreSQL")) {
+  test("pushes that wait count as pressure on the database", { skip: kind.skip }, async () => {
+    const database = await kind.create();
+    const store = await openStore(database.url, { now: Date.now, onIdleError: () => undefined });
+    const pushes = Array.from({ length: 7 }, (_, i) => {
+      const device = new Uint8Array(16).fill(i + 1);
+      const before = {
+        ...{
+          device,
+          principal: "ann",
+          publicKey: null,
+          arrivalHead: 0,
+          lateHead: 0,
+          deferredCount: 0,
+          revokedAt: null,
+        },
+      };
+      return store.fastLane?.apply({ tenant: "acme", before, moves: [], events: [], blocks: [], now: 1 });
+    });
+    assert.ok(store.pressure().waiting >= 5); // two are in statements, which wait for connections themselves
+    assert.deepEqual(await Promise.all(pushes), Array(7).fill(false)); // nobody knows these devices
+    assert.equal(store.pressure().waiting, 0);
+    await store.close();
+    await database.drop();
+  });
+}

@@ -33,6 +33,8 @@ export interface FastLane {
   read(tenant: string, device: Uint8Array, needs: readonly StreamNeed[]): Promise<PushRows>;
   /** Durable when it resolves with true; false = somebody was faster and nothing happened. */
   apply(push: PlainPush): Promise<boolean>;
+  /** Pushes that are in no statement yet. */
+  readonly waiting: number;
 }
 
 /** An argument of the statement: its type there, and its elements. */
@@ -191,5 +193,8 @@ export function fastLane(connection: Connection, dialect: Dialect, hasBlocks: ()
   return {
     read: (tenant, device, needs) => new SqlReads(connection, dialect, hasBlocks()).pushRows(tenant, device, needs),
     apply: (push) => group.commit(push),
+    get waiting() {
+      return group.waiting;
+    },
   };
 }

@@ -3,9 +3,13 @@
  * write waits for nobody. (Group commit; DeWitt et al., Implementation Techniques for Main Memory Database Systems, 1984.)
  */
 
+import { failure } from "../../core/errors.ts";
+
 /** The next group is put together while the last one is at the disk. */
 const IN_FLIGHT_MAX = 2;
 const GROUP_MAX = 32;
+/** Callers that wait; far more than the server's shedding lets come so far. */
+const WAITING_MAX = 10_000;
 /** What one statement brings, in the caller's measure; a single write may weigh more. */
 const WEIGHT_MAX = 10_000;
 
@@ -39,8 +43,15 @@ export class GroupCommit<T> {
     this.#options = options;
   }
 
-  /** Resolves as `write` does for this item alone, or rejects as it does. */
+  /** How many writes are in no statement yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Resolves as `write` does for this item alone, or rejects as it does; `server_busy` when too many wait. */
   commit(item: T): Promise<boolean> {
+    if (this.#waiting.length >= WAITING_MAX)
+      return Promise.reject(failure("server_busy", "too many writes wait for the database"));
     return new Promise((done, failed) => {
       this.#waiting.push({ item, key: this.#options.key(item), weight: this.#options.weight(item), done, failed });
       this.#pump();

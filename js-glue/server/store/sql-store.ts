@@ -105,7 +105,8 @@ class SqlStore implements Store {
   }
 
   pressure(): { readonly waiting: number; readonly max: number } {
-    return this.#database.pressure();
+    const { waiting, max } = this.#database.pressure();
+    return { waiting: waiting + (this.fastLane?.waiting ?? 0), max };
   }
 
   backUp(folder: string, at: number): Promise<string | undefined> {
