@@ -6,6 +6,11 @@
 import { button } from "./dom.ts";
 
 const ACTIVE_MS_MAX = 5_000;
+/**
+ * Chromium restarts the worker before this one when a request meets the moment of the change, and then answers neither that request nor
+ * a navigation: the one that comes after it is answered.
+ */
+const AGAIN_MS = 3_000;
 /** The worker of a frame may be in the middle of a drain, and takes over behind it: nobody is asked twice about that one. */
 const ASKED_MS = 60_000;
 const ASKED_KEY = "oas-update";
@@ -58,6 +63,7 @@ export function showUpdates(scopes: readonly string[]): void {
     for (const worker of waiting) worker.postMessage({ type: "oas-release" });
     await Promise.all(ready);
     sessionStorage.setItem(ASKED_KEY, String(Date.now()));
+    setInterval(() => location.reload(), AGAIN_MS); // ends with this page
     location.reload();
   };
   const look = async (): Promise<void> => {
