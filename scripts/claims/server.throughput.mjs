@@ -1,3 +1,4 @@
+import { nativeProgram } from "../lib/native.mjs";
 import { pouchPackages } from "../lib/pouch.mjs";
 import { runProgram } from "../lib/program.mjs";
 
@@ -10,10 +11,14 @@ export const claim = {
   name: "server.throughput",
   title: "A validated, ordered, durable event through HTTP costs little more than a plain COPY of its row",
   bar: `CPU (server and PostgreSQL) per event, batches of 100, <= ${cpu_ratio_max} x COPY of the same rows (client and PostgreSQL, 100 rows a statement, 8 connections), analytics in blocks <= ${block_ratio_max} x; events/s >= ${rate_ratio_min} x pgbench's single-row inserts; on SQLite >= ${pouch_ratio_min} x less CPU than PouchDB's server on LevelDB for the same events by _bulk_docs`,
-  needs: ["build", "databases"],
+  needs: ["build", "native", "databases"],
   async run({ quick }) {
     const [figures] = await runProgram("tests/server/throughput.main.ts", [
-      { args: [quick ? 20_000 : 200_000, await pouchPackages()], postgres: true, durable: true },
+      {
+        args: [...(quick ? [40_000, 2_000] : [200_000, 6_000]), await nativeProgram("oas"), await pouchPackages()],
+        postgres: true,
+        durable: true,
+      },
     ]);
     const { cpuRatioToCopy, cpuRatioOfBlocksToCopy, rateRatioToPgbench, cpuRatioOfPouchToSqlite: pouchRatio } = figures;
     return {

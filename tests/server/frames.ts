@@ -4,7 +4,6 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
 
 const MASK = (1n << 64n) - 1n;
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -149,8 +148,8 @@ export function segment(
   return { stream: { epoch, lane }, bytes, before, after: marks.at(-1) ?? before, marks };
 }
 
-/** The same events as the client's core would pack them. */
-export function packed(plain: Segment, events: readonly TestEvent[], at = 1_700_000_000_000): Segment {
+/** The same events as the client's core would pack them, by the native tool `oas`. */
+export function packed(oas: string, plain: Segment, events: readonly TestEvent[], at = 1_700_000_000_000): Segment {
   const { stream, before } = plain;
   const hex = (value: bigint): string => value.toString(16);
   const lines = [
@@ -165,12 +164,7 @@ export function packed(plain: Segment, events: readonly TestEvent[], at = 1_700_
       return `{"hlc":"${hlc}","type":"${type}","module":"${module}","json":${String(json)}}`;
     }),
   ];
-  const root = process.env["OAS_ROOT"] ?? process.cwd();
-  const bytes = execFileSync(
-    process.execPath,
-    [join(root, "scripts/lib/oas-wasm.mjs"), join(root, "dist/oas.mjs"), "segment", "encode"],
-    { input: `${lines.join("\n")}\n` },
-  );
+  const bytes = execFileSync(oas, ["segment", "encode"], { input: `${lines.join("\n")}\n` });
   return { ...plain, bytes };
 }
 

@@ -16,20 +16,10 @@ export interface Served {
 const root = process.env["OAS_ROOT"] ?? process.cwd();
 
 export async function serve(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Served> {
-  const child = spawn(
-    process.execPath,
-    [
-      ...(process.env["OAS_PROF"] ? ["--cpu-prof", "--cpu-prof-dir=/tmp/prof"] : []),
-      join(root, "dist/cli.js"),
-      "serve",
-      "--json",
-      ...args,
-    ],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, OFFLINE_AI_RATE_EVENTS_PER_MINUTE: "0", ...env },
-    },
-  );
+  const child = spawn(process.execPath, [join(root, "dist/cli.js"), "serve", "--json", ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, OFFLINE_AI_RATE_EVENTS_PER_MINUTE: "0", ...env },
+  });
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout! }).once("line", resolve);
     child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));

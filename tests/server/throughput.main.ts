@@ -1,7 +1,9 @@
 /**
  * CPU per event of the whole way (HTTP, checks, order, exactly once, fsync) beside a plain COPY of the same rows and beside
  * single-row inserts by pgbench, on one PostgreSQL, and beside PouchDB's server, which takes the same events as documents by
- * `_bulk_docs` into LevelDB. Arguments: events, the folder of PouchDB's packages. Prints one JSON line.
+ * `_bulk_docs` into LevelDB. Both sides of PostgreSQL are warm: for some thousand requests more than half of a process's CPU
+ * time is that of the compilers of its own code. Arguments: events, requests before them, the native tool `oas`, the folder of
+ * PouchDB's packages. Prints one JSON line.
  */
 
 import { execFileSync, spawn } from "node:child_process";
@@ -18,7 +20,8 @@ import { cpuOf, cpuOfTree, percentile } from "./cost.ts";
 import { type Mark, packed, readReply, request, type Segment, START, segment, type TestEvent } from "./frames.ts";
 import { ask, post, serve } from "./served.ts";
 
-const events = Number(process.argv[2] ?? 20_000);
+const [, , eventsText = "20000", warmUpText = "1000", oas = "build/native/bin/oas", packages] = process.argv;
+const events = Number(eventsText);
 const url = process.env["OAS_TEST_POSTGRES"] ?? "";
 const postmaster = readFileSync(join(process.env["OAS_TEST_POSTGRES_DATA"] ?? "", "postmaster.pid"), "utf8").split(
   "\n",
@@ -27,6 +30,9 @@ const CONNECTIONS = 8;
 /** PouchDB's server takes several times as long for an event; so many say enough. */
 const POUCH_EVENTS_MAX = 40_000;
 const BATCH = 100;
+/** Requests of one connection, and those before them. */
+const PUSHES = Math.ceil(events / CONNECTIONS / BATCH);
+const WARM_UP = Math.ceil(Number(warmUpText) / CONNECTIONS);
 /** The lanes of events kept as rows, and as blocks. */
 const [ROWS, BLOCKS] = [2, 4];
 const say = (text: string): boolean => process.stderr.write(`${text}\n`);
@@ -58,7 +64,7 @@ function segmentsOf(count: number, lane: number): readonly Segment[] {
     const events = Array.from({ length: BATCH }, (_, i) => eventOf(n + i));
     const before = segments.at(-1)?.after ?? START;
     segments.push(
-      lane === BLOCKS ? packed(segment(1n, lane, before, events), events) : segment(1n, lane, before, events),
+      lane === BLOCKS ? packed(oas, segment(1n, lane, before, events), events) : segment(1n, lane, before, events),
     );
   }
   return segments;
@@ -72,9 +78,7 @@ const framesOf = (device: Uint8Array, segments: readonly Segment[]): readonly Fr
 
 async function push(db: string, lane = ROWS): Promise<Record<string, number>> {
   const server = await serve(["--db", db, "--port", "0", "--log", "error"]);
-  const warmUp = Math.ceil(events / 2 / CONNECTIONS / BATCH) * BATCH;
-  const perDevice = Math.ceil(events / CONNECTIONS / BATCH) * BATCH;
-  const segments = segmentsOf(warmUp + perDevice, lane);
+  const segments = segmentsOf((WARM_UP + PUSHES) * BATCH, lane);
   const devices = Array.from({ length: CONNECTIONS }, () => framesOf(new Uint8Array(randomBytes(16)), segments));
   const latencies: number[] = [];
   const send = async (frames: readonly Frame[]): Promise<void> => {
@@ -86,14 +90,14 @@ async function push(db: string, lane = ROWS): Promise<Record<string, number>> {
       if (readReply(answer.body).streams[0]?.mark.seq !== after.seq) throw new Error("a push did not reach its end");
     }
   };
-  await Promise.all(devices.map((frames) => send(frames.slice(0, warmUp / BATCH))));
+  await Promise.all(devices.map((frames) => send(frames.slice(0, WARM_UP))));
   latencies.length = 0;
   const node = cpuOf(server.pid);
   const database = cpuOfTree(postmaster);
   const start = performance.now();
-  await Promise.all(devices.map((frames) => send(frames.slice(warmUp / BATCH))));
+  await Promise.all(devices.map((frames) => send(frames.slice(WARM_UP))));
   const seconds = (performance.now() - start) / 1_000;
-  const sent = perDevice * CONNECTIONS;
+  const sent = PUSHES * BATCH * CONNECTIONS;
   const result = {
     events: sent,
     nodeUs: (cpuOf(server.pid) - node) / sent,
@@ -112,7 +116,7 @@ async function push(db: string, lane = ROWS): Promise<Record<string, number>> {
     ),
   );
   await store.close();
-  if (Number(row?.["n"]) !== sent + warmUp * CONNECTIONS) throw new Error("not every event is there");
+  if (Number(row?.["n"]) !== sent + WARM_UP * BATCH * CONNECTIONS) throw new Error("not every event is there");
   return result;
 }
 
@@ -129,7 +133,7 @@ async function copy(): Promise<Record<string, number>> {
       return client;
     }),
   );
-  const perClient = Math.ceil(events / CONNECTIONS / BATCH) * BATCH;
+  const perClient = (WARM_UP + PUSHES) * BATCH;
   const payloads = Array.from({ length: perClient }, (_, n) => Buffer.from(String(eventOf(n).json)));
   const devices = clients.map(() => randomBytes(16).toString("hex"));
   const load = async (from: number, to: number): Promise<void> => {
@@ -144,7 +148,7 @@ async function copy(): Promise<Record<string, number>> {
       }),
     );
   };
-  const warmUp = Math.ceil(perClient / 2 / BATCH) * BATCH;
+  const warmUp = WARM_UP * BATCH;
   await load(0, warmUp);
   const node = process.cpuUsage();
   const database = cpuOfTree(postmaster);
@@ -245,7 +249,6 @@ rmSync(folder, { recursive: true, force: true });
 say(JSON.stringify(embedded));
 const copied = await copy();
 say(JSON.stringify(copied));
-const packages = process.argv[3];
 const peer = packages === undefined ? undefined : await pouch(packages);
 if (peer) say(JSON.stringify(peer));
 const tps = pgbench(events > 50_000 ? 10 : 4);
@@ -269,6 +272,7 @@ process.stdout.write(
         }
       : {}),
     copyRateRatioToPgbench: Math.round((copied["eventsPerSecond"]! / tps) * 10) / 10,
+    rateRatioOfBlocksToPgbench: Math.round((blocks["eventsPerSecond"]! / tps) * 10) / 10,
     rateRatioToPgbench: Math.round((ours["eventsPerSecond"]! / tps) * 10) / 10,
   })}\n`,
 );
