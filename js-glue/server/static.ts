@@ -3,6 +3,7 @@
 import { readFile, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
+import { encodingFor, packedFile } from "./static-packed.ts";
 
 const POLICY = [
   "default-src 'none'",
@@ -48,8 +49,10 @@ export async function serveFile(
   if (!path) return false;
   const found = await stat(path).catch(() => undefined); // not there, or not for us: both are "no such file"
   if (!found?.isFile()) return false;
-  const etag = `"${found.size.toString(16)}-${Math.round(found.mtimeMs).toString(16)}"`;
+  const version = `${found.size.toString(16)}-${Math.round(found.mtimeMs).toString(16)}`;
   const type = TYPES[extname(path)] ?? "application/octet-stream";
+  const encoding = encodingFor(request.headers["accept-encoding"], type, found.size);
+  const etag = encoding ? `"${version}-${encoding}"` : `"${version}"`;
   const headers = {
     "content-type": type,
     "content-security-policy": POLICY,
@@ -58,6 +61,8 @@ export async function serveFile(
     "referrer-policy": "no-referrer",
     "cache-control": "no-cache",
     etag,
+    vary: "accept-encoding",
+    ...(encoding ? { "content-encoding": encoding } : {}),
     ...(type.startsWith("text/html")
       ? { "set-cookie": `oas_key=${files.key}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict` }
       : {}),
@@ -66,7 +71,8 @@ export async function serveFile(
     response.writeHead(304, headers).end();
     return true;
   }
-  const bytes = await readFile(path);
+  const plain = await readFile(path);
+  const bytes = encoding ? await packedFile(`${version} ${path}`, plain, encoding) : plain;
   response.writeHead(200, { ...headers, "content-length": bytes.length });
   response.end(request.method === "HEAD" ? undefined : bytes);
   return true;

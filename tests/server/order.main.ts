@@ -18,6 +18,7 @@ const READERS = 3;
 const STALL_MS_MAX = 10;
 const STALLED = 0.2;
 const ROLLED_BACK = 0.1;
+const ATTEMPTS_MAX = 20;
 
 const kind = databaseKinds.find(({ name }) => name === "PostgreSQL");
 if (!kind || kind.skip) throw new Error("there is no PostgreSQL");
@@ -46,6 +47,7 @@ for (let i = 0; i < Number(writers); i++) {
 
 const wanted = Number(changes);
 let made = 0;
+let busy = 0;
 
 async function write(device: Device, name: number): Promise<void> {
   for (let push = 0; made < wanted; push++) {
@@ -64,7 +66,23 @@ async function write(device: Device, name: number): Promise<void> {
     const middle = count >> 1;
     device.outbox.push(event(false), ...edits.slice(0, middle), event(false), ...edits.slice(middle));
     if (Math.random() < ROLLED_BACK) device.outbox.push(event(true));
-    await device.push();
+    await send(device);
+  }
+}
+
+/** As a client does: a busy server is asked again with the same bytes. */
+async function send(device: Device): Promise<void> {
+  const queued = [...device.outbox]; // a push empties it, whatever becomes of it
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await device.push();
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS_MAX || !String(error).includes("server_busy")) throw error;
+      busy++;
+      device.outbox.push(...queued);
+      await sleep(1_000);
+    }
   }
 }
 
@@ -147,6 +165,7 @@ const result = {
   disordered: readers.reduce((sum, { disordered }) => sum + disordered, 0),
   stalls,
   rollbacks,
+  busy,
   perSecond: Math.round(wanted / seconds),
   naive: await naive(Math.min(wanted, 5_000)),
 };
