@@ -44,25 +44,48 @@ function replaceOnce(text, from, to, file) {
   return parts.join(to);
 }
 
-// The host always hands the module in. Without its own guesses about where the .wasm lies the glue has no import.meta,
-// so every bundler takes it, and it can stand in a classic script.
-async function emitGlue(name, esbuild) {
-  const file = at(`build/wasm/bin/${name}.mjs`);
-  if (!existsSync(file)) return;
-  const simd = readFileSync(at(`build/wasm-simd/bin/${name}.mjs`), "utf8");
+const WASM_MODULES = ["core", "server", "infer", "documents"];
+
+function emitModule(name) {
+  if (!existsSync(at(`build/wasm/bin/${name}.wasm`))) return [];
+  const builds = { [`${name}.wasm`]: "wasm-simd", [`${name}-base.wasm`]: "wasm" };
+  return Object.entries(builds).map(([file, preset]) => {
+    const bytes = readFileSync(at(`build/${preset}/bin/${name}.wasm`));
+    emit(file, bytes);
+    return { file, module: new WebAssembly.Module(bytes) };
+  });
+}
+
+function mustServe(glue, { file, module }) {
+  const table = /var wasmImports=\{([^}]*)\}/.exec(glue)?.[1] ?? "";
+  const given = new Set([...table.matchAll(/(\w+):/g)].map(([, name]) => name));
+  const there = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
+  const missing = [
+    ...WebAssembly.Module.imports(module).flatMap(({ name }) => (given.has(name) ? [] : [name])),
+    ...[...glue.matchAll(/wasmExports\["(\w+)"\]/g)].flatMap(([, name]) => (there.has(name) ? [] : [name])),
+  ];
+  if (given.size === 0 || missing.length > 0) die(`the glue does not serve ${file}: ${missing.join(", ")}`);
+}
+
+// All modules have the same kind of bindings, so one glue serves them: who has the core loads no other for documents or models.
+// The host always hands the module in. Without its own guesses about where the .wasm lies the glue has no import.meta, so every
+// bundler takes it, and it can stand in a classic script.
+async function emitGlue(modules, esbuild) {
+  if (modules.length === 0) return;
+  const file = at("build/wasm/bin/server.mjs");
   let glue = readFileSync(file, "utf8");
-  if (glue !== simd) die(`${name}.mjs differs between the baseline and the SIMD build: one glue must serve both`);
   glue = replaceOnce(glue, "_scriptName = import.meta.url", '_scriptName = ""', file);
-  glue = replaceOnce(glue, `new URL("${name}.wasm",import.meta.url).href`, `"${name}.wasm"`, file);
+  glue = replaceOnce(glue, 'new URL("server.wasm",import.meta.url).href', '"server.wasm"', file);
+  // The core is linked for size, and calls a function that the others do without.
+  glue = replaceOnce(glue, "var wasmImports={", "var wasmImports={_emval_decref:__emval_decref,", file);
+  for (const one of modules) mustServe(glue, one);
   const { code } = await esbuild.transform(glue, {
     minify: true,
     format: "esm",
     target: "es2022",
     legalComments: "none",
   });
-  emit(`${name}.mjs`, code);
-  emit(`${name}.wasm`, readFileSync(at(`build/wasm-simd/bin/${name}.wasm`)));
-  emit(`${name}-base.wasm`, readFileSync(at(`build/wasm/bin/${name}.wasm`)));
+  emit("glue.mjs", code);
 }
 
 /** Weights and what must travel with them. */
@@ -78,23 +101,20 @@ function emitStarter() {
 }
 
 async function emitWasm(esbuild) {
-  await emitGlue("core", esbuild);
-  await emitGlue("server", esbuild);
-  await emitGlue("infer", esbuild);
-  await emitGlue("documents", esbuild);
+  await emitGlue(WASM_MODULES.flatMap(emitModule), esbuild);
   if (existsSync(at("build/wasm/bin/oas.mjs"))) {
     emit("oas.mjs", readFileSync(at("build/wasm/bin/oas.mjs")));
     emit("oas.wasm", readFileSync(at("build/wasm/bin/oas.wasm")));
   }
 }
 
-/** Resolves `#core.mjs` and its siblings: a separate lazy file for pages, part of the bundle for workers. */
+/** Resolves `#glue.mjs`: a separate lazy file for pages, part of the bundle for workers. */
 export function gluePlugin({ inline, folder = "./" }) {
   return {
     name: "glue",
     setup(build) {
-      build.onResolve({ filter: /^#(core|server|infer|documents)\.mjs$/ }, ({ path }) =>
-        inline ? { path: at("dist", path.slice(1)) } : { path: folder + path.slice(1), external: true },
+      build.onResolve({ filter: /^#glue\.mjs$/ }, () =>
+        inline ? { path: at("dist/glue.mjs") } : { path: `${folder}glue.mjs`, external: true },
       );
     },
   };
@@ -135,7 +155,7 @@ async function emitScripts(esbuild) {
       external: ["react", "vue", "svelte", "svelte/*", "onnxruntime-web", "onnxruntime-web/*", "@tensorflow/*"],
     });
   }
-  const glue = existsSync(at("dist/core.mjs"));
+  const glue = existsSync(at("dist/glue.mjs"));
   if (glue) {
     await bundle(esbuild, inlineEntries(), {
       ...browser,

@@ -97,18 +97,18 @@ const may_import = {
   devtools: ["core", "browser", "cache", "documents", "privacy", "devtools"],
 };
 const server_packages =
-  /^(node:|#server\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@opentelemetry\/api$|@photostructure\/sqlite$)/;
+  /^(node:|#glue\.mjs$|express$|pg($|\/|-)|redis$|ioredis$|pino($|-)|helmet$|cors$|jose$|zod($|\/)|prom-client$|rate-limiter-flexible$|@opentelemetry\/api$|@photostructure\/sqlite$)/;
 const packages_of = {
-  core: /^#(core|infer|documents)\.mjs$/,
-  browser: /^#(core|infer|documents)\.mjs$/,
+  core: /^#glue\.mjs$/,
+  browser: /^#glue\.mjs$/,
   models: /^$/,
-  worker: /^#(core|infer|documents)\.mjs$/,
-  testing: /^#(core|infer|documents)\.mjs$/,
-  cache: /^#core\.mjs$/,
-  storage: /^#core\.mjs$/,
+  worker: /^#glue\.mjs$/,
+  testing: /^#glue\.mjs$/,
+  cache: /^#glue\.mjs$/,
+  storage: /^#glue\.mjs$/,
   server: server_packages,
   cli: /^node:/,
-  runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#infer\.mjs$)/,
+  runtimes: /^(onnxruntime-web($|\/)|@tensorflow\/|#glue\.mjs$)/,
   devtools: /^(preact($|\/hooks$)|uplot($|\/dist\/uPlot\.min\.css$))/,
   bindings: /^(react($|\/)|vue$|svelte($|\/))/,
 };

@@ -109,10 +109,10 @@ function checkLinkMap(name) {
   }
 }
 
-if (!existsSync(at("dist/core.mjs"))) die("dist/core.mjs is missing: run npm run build");
+if (!existsSync(at("dist/glue.mjs"))) die("dist/glue.mjs is missing: run npm run build");
+checkGlue("glue.mjs");
 for (const name of ["core", "server", "infer", "documents"]) {
-  if (!existsSync(at("dist", `${name}.mjs`))) continue;
-  checkGlue(`${name}.mjs`);
+  if (!existsSync(at("dist", `${name}.wasm`))) continue;
   checkPair(name);
   checkLinkMap(name);
 }

@@ -62,7 +62,7 @@ const steps = {
   words: () => node("check-words.mjs"),
   docs: () => node("check-docs.mjs"),
   wasm: () =>
-    existsSync(at("dist/core.mjs"))
+    existsSync(at("dist/glue.mjs"))
       ? node("check-wasm.mjs")
       : { code: 0, stdout: "", stderr: "", note: "nothing built" },
 };

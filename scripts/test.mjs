@@ -210,7 +210,7 @@ for (const [name, step] of Object.entries(all)) {
   if (args.length > 0 && !args.includes(name) && !(args.includes("prove") && name.startsWith("prove:"))) continue;
   await runStep(name, step);
 }
-if (!existsSync(at("dist/core.mjs"))) console.log("note: there is no WebAssembly core yet");
+if (!existsSync(at("dist/glue.mjs"))) console.log("note: there is no WebAssembly core yet");
 if (failures.length > 0) console.log(`failed: ${failures.join(" ")} (logs in build/test/)`);
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exitCode = failures.length > 0 ? 1 : 0;

@@ -129,7 +129,7 @@ export class DocumentsCore {
   /** `module` is documents.wasm, compiled. */
   static async create(module: WebAssembly.Module): Promise<DocumentsCore> {
     try {
-      const { default: create } = await import("#documents.mjs");
+      const { default: create } = await import("#glue.mjs");
       return new DocumentsCore(await instantiate<NativeDocuments>(create as never, module, "WasmDocuments"));
     } catch (error) {
       throw asFailure(error, "internal");

@@ -104,7 +104,7 @@ export function coreFactory(options: WasmOptions = {}): CreateCore {
   return async () => {
     try {
       compiled ??= compile(options);
-      const [module, { default: create }] = await Promise.all([compiled, import("#core.mjs")]);
+      const [module, { default: create }] = await Promise.all([compiled, import("#glue.mjs")]);
       return await instantiate<Core>(create as never, module, "Core");
     } catch (error) {
       compiled = undefined;
@@ -134,7 +134,7 @@ export const createLadderCore = (options: WasmOptions = {}): Promise<LadderCore>
 
 async function createOf<T>(type: string, options: WasmOptions): Promise<T> {
   try {
-    const [module, { default: create }] = await Promise.all([compile(options), import("#core.mjs")]);
+    const [module, { default: create }] = await Promise.all([compile(options), import("#glue.mjs")]);
     return await instantiate<T>(create as never, module, type);
   } catch (error) {
     throw wasmFailure(error);

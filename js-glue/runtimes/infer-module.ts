@@ -1,6 +1,6 @@
 /** Brings infer.wasm to life: which of its two builds fits, and one native object per instance. */
 
-import create from "#infer.mjs";
+import create from "#glue.mjs";
 import { asFailure, failure } from "../core/errors.ts";
 
 /** The one class of src/wasm/infer_bindings.cc. Each view is dead after the next call. */

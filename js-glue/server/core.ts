@@ -6,7 +6,7 @@
  */
 
 import { readFile } from "node:fs/promises";
-import create from "#server.mjs";
+import create from "#glue.mjs";
 import { failure, failureOf, OfflineSyncError } from "../core/errors.ts";
 import type { Position } from "../core/events.ts";
 import { instantiate, simdSupported } from "../core/load.ts";
@@ -156,7 +156,7 @@ export class ServerCore {
   /** Compiles server.wasm, which lies beside its glue. */
   static async load(): Promise<ServerCore> {
     const name = simdSupported() ? "./server.wasm" : "./server-base.wasm";
-    const module = await WebAssembly.compile(await readFile(new URL(name, import.meta.resolve("#server.mjs"))));
+    const module = await WebAssembly.compile(await readFile(new URL(name, import.meta.resolve("#glue.mjs"))));
     return new ServerCore(module, await instantiate<NativeServer>(create as never, module, "Server"));
   }
 

@@ -97,7 +97,7 @@ export const claim = {
     const esbuild = await import("esbuild");
     const entries = Object.fromEntries(ENTRIES.map((name) => [name, sum(closure(`${name}.js`))]));
     entries["devtools, later"] = measureBudgets().find(({ name }) => name === "devtools, later")?.bytes;
-    const script = new Set(["core.mjs", "documents.mjs"]);
+    const script = new Set(["glue.mjs"]);
     for (const name of WITHOUT_MODELS) closure(`${name}.js`, script);
     // What these load later, by import().
     for (const name of [...script])

@@ -100,7 +100,8 @@ function(oas_boost_test target)
 endfunction()
 
 # oas_wasm_page(<target> <sources...>): one .mjs + .wasm for page, worker and Service Worker; Node hands it `wasmBinary`.
-# The stack comes first in memory: growing too deep traps there instead of eating the heap.
+# The stack comes first in memory: growing too deep traps there instead of eating the heap. -lexports.js keeps the names of imports
+# and exports whole, so that one glue serves every module.
 function(oas_wasm_page target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE oas_core_flags embind)
@@ -113,6 +114,7 @@ function(oas_wasm_page target)
     -sMODULARIZE -sEXPORT_ES6 -sSTRICT --no-entry -sENVIRONMENT=web,worker -sFILESYSTEM=0 -sDYNAMIC_EXECUTION=0
     -sALLOW_MEMORY_GROWTH -sINITIAL_MEMORY=2MB -sMAXIMUM_MEMORY=256MB -sSTACK_SIZE=256KB -Wl,--stack-first
     -sMALLOC=emmalloc -sINCOMING_MODULE_JS_API=wasmBinary,instantiateWasm,locateFile,onAbort
+    -lexports.js
     "-Wl,-Map=$<TARGET_FILE_DIR:${target}>/${target}.map")
 endfunction()
 

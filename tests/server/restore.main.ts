@@ -52,7 +52,7 @@ async function stop(): Promise<void> {
 }
 
 const url = await start(false);
-const wasm = new URL("core-base.wasm", import.meta.resolve("#core.mjs"));
+const wasm = new URL("core-base.wasm", import.meta.resolve("#glue.mjs"));
 const core = coreFactory({ wasmBinary: new Uint8Array(readFileSync(wasm)) });
 const clients = Array.from({ length: Number(deviceCount) }, () => new StormClient(url, key, core));
 for (const client of clients) await client.start();

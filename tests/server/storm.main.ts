@@ -119,7 +119,7 @@ const redis = redisPort === undefined ? undefined : new Redis(redisPort);
 const data = database();
 const server = new ServerProcess(data.url, await freePort());
 const { url, key } = await server.start();
-const wasm = new URL("core-base.wasm", import.meta.resolve("#core.mjs"));
+const wasm = new URL("core-base.wasm", import.meta.resolve("#glue.mjs"));
 const core = coreFactory({ wasmBinary: new Uint8Array(readFileSync(wasm)) });
 const clients = Array.from({ length: Number(clientCount) }, () => new StormClient(url, key, core));
 for (const client of clients) await client.start();

@@ -33,7 +33,7 @@ export class MergeCore {
   /** Compiles documents.wasm, which lies beside its glue. */
   static async load(): Promise<MergeCore> {
     const name = simdSupported() ? "./documents.wasm" : "./documents-base.wasm";
-    const module = await WebAssembly.compile(await readFile(new URL(name, import.meta.resolve("#documents.mjs"))));
+    const module = await WebAssembly.compile(await readFile(new URL(name, import.meta.resolve("#glue.mjs"))));
     return new MergeCore(module, await DocumentsCore.create(module));
   }
 
