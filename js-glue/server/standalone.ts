@@ -44,6 +44,10 @@ const DRAIN_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 const SOCKETS_MAX = 20_000;
+/** How long a peer may take to read why it is let go. */
+const LINGER_MS = 5_000;
+/** Connections that the kernel holds until they are accepted: everybody comes back at once after an outage. */
+const BACKLOG = 4_096;
 const KEEP_ALIVE_MS = 65_000;
 const TIMEOUT_CHECK_MS = 2_000;
 
@@ -111,6 +115,7 @@ function createHttp(
 
 // What is no HTTP, or comes too slowly, never reaches the router; it is refused by name all the same.
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (socket.writableEnded) return; // answered already
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();
     return;
@@ -124,12 +129,14 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   const { status, body = new Uint8Array() } = problemOf(new HttpProblem(code, "this is no request"), "", () => false);
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/problem+json\r\nconnection: close`;
   socket.end(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${Buffer.from(body).toString()}`);
+  // Closed at once, what is still on its way to us would take the answer from a peer that has not read it yet.
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
 function listen(http: HttpServer, port: number, host: string): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     http.once("error", reject);
-    http.listen(port, host, () => {
+    http.listen({ port, host, backlog: BACKLOG }, () => {
       http.off("error", reject);
       resolve(http.address() as AddressInfo);
     });
