@@ -88,14 +88,23 @@ run() {
   if [ "\$(id -u)" = 0 ]; then cd "$folder" && setpriv --reuid=postgres --regid=postgres --clear-groups "\$@"; else "\$@"; fi
 }
 case "\$1" in
-  start) run "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w -t 60 start >/dev/null 2>&1 ;;
+  start)
+    run "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w -t 60 start >/dev/null 2>&1 ||
+      { tail -n 20 "$folder/log" >&2; exit 1; }
+    ;;
   stop) run "$bin/pg_ctl" -D "$folder/data" -m fast -w stop >/dev/null ;;
   # The postmaster and its children, as a power cut of this one program would; the lock file of a dead one is stale.
   kill)
     pid=\$(head -n 1 "$folder/data/postmaster.pid")
-    pkill -KILL -P "\$pid" || true
-    kill -KILL "\$pid"
-    while kill -0 "\$pid" 2>/dev/null; do sleep 0.02; done
+    all="\$pid \$(pgrep -P "\$pid" | tr '\n' ' ')"
+    kill -KILL \$all 2>/dev/null || true
+    # A child that is still dying holds the shared memory, and the next start would be refused.
+    for one in \$all; do
+      for _ in \$(seq 500); do
+        kill -0 "\$one" 2>/dev/null || break
+        sleep 0.02
+      done
+    done
     ;;
   *) echo "usage: ctl start|stop|kill" >&2; exit 2 ;;
 esac

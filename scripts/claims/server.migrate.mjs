@@ -24,14 +24,15 @@ export const claim = {
   },
 };
 
-const held = ({ acked, edits, failedSyncs, undelivered, lost, twice, editInParts, damage, restore, phases }) =>
+const held = ({ acked, edits, failedSyncs, undelivered, lost, twice, tracked, damage, restore, phases }) =>
   acked > 0 &&
   edits > 0 &&
   failedSyncs + undelivered + lost + twice === 0 &&
   phases["old and new on old"].schema + 1 === phases["old and new on new"].schema &&
-  editInParts.deferredOnOld > 0 &&
-  !editInParts.takenOnOld &&
-  editInParts.takenOnNew &&
+  tracked.onOld.inRows > 0 &&
+  tracked.onOld.inBlocks === 0 &&
+  tracked.onNew.inBlocks > 0 &&
+  tracked.onNew.inRows + tracked.onNew.inBlocks === tracked.events &&
   damage.unnamed.length === 0 &&
   damage.named > 0 &&
   restore.auditHolds &&
