@@ -16,7 +16,7 @@ const UNDRAINED_MS = 30_000;
 const STREAMS_PER_SUBJECT_MAX = 50;
 const RETRY_MS = 1_000;
 /** Streams that were lost together come back at no more than this rate. */
-const RETURNS_PER_SECOND = 300;
+const RETURNS_PER_SECOND = 250;
 /** Streams opened a second, and at once after a silence; whoever comes beyond them is told when to come back. */
 const OPENED_PER_SECOND = 500;
 const OPENED_AT_ONCE = 2_000;
