@@ -16,14 +16,25 @@ export const systemCrypto: Crypto = {
 export function broadcastChannel(database: string): Channel | undefined {
   if (typeof BroadcastChannel === "undefined") return undefined;
   const channel = new BroadcastChannel(database);
+  let waiting: Uint8Array[] = [];
+  const flush = (): void => {
+    for (const bytes of waiting) channel.postMessage(bytes);
+    waiting = [];
+  };
   return {
-    post: (bytes) => channel.postMessage(bytes),
+    // Posting takes a tenth of what storing an event takes: whoever awaits the event goes on first.
+    post(bytes) {
+      if (waiting.push(bytes) === 1) setTimeout(flush);
+    },
     listen(heard) {
       channel.onmessage = ({ data }: MessageEvent<unknown>) => {
         if (data instanceof Uint8Array) heard(data);
       };
     },
-    close: () => channel.close(),
+    close() {
+      flush(); // others wait for the lease that was just given back
+      channel.close();
+    },
   };
 }
 

@@ -1,0 +1,51 @@
+// What the contexts of one device tell each other, on a BroadcastChannel that notes what it is given.
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, it, mock } from "node:test";
+import { broadcastChannel } from "../../js-glue/browser/contexts.ts";
+
+const real = globalThis.BroadcastChannel;
+let posted: number[] = [];
+
+class Noted {
+  #open = true;
+  postMessage(bytes: Uint8Array): void {
+    if (!this.#open) throw new DOMException("the channel is closed", "InvalidStateError");
+    posted.push(bytes[0] ?? 0);
+  }
+  close(): void {
+    this.#open = false;
+  }
+}
+
+describe("channel between contexts", () => {
+  beforeEach(() => {
+    posted = [];
+    globalThis.BroadcastChannel = Noted as unknown as typeof BroadcastChannel;
+    mock.timers.enable({ apis: ["setTimeout"] });
+  });
+  afterEach(() => {
+    mock.timers.reset();
+    globalThis.BroadcastChannel = real;
+  });
+
+  it("tells the others after whoever awaits the event has gone on, everything and in order", () => {
+    const channel = broadcastChannel("db");
+    channel?.post(Uint8Array.of(1));
+    channel?.post(Uint8Array.of(2));
+    assert.deepEqual(posted, []);
+    mock.timers.tick(0);
+    assert.deepEqual(posted, [1, 2]);
+    channel?.post(Uint8Array.of(3));
+    mock.timers.tick(0);
+    assert.deepEqual(posted, [1, 2, 3]);
+  });
+
+  it("says what is left to say before it closes, and nothing after", () => {
+    const channel = broadcastChannel("db");
+    channel?.post(Uint8Array.of(1));
+    channel?.close();
+    assert.deepEqual(posted, [1]);
+    mock.timers.tick(0);
+    assert.deepEqual(posted, [1]);
+  });
+});
