@@ -1,16 +1,16 @@
 // What the contexts of one device tell each other, on a BroadcastChannel that notes what it is given.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it, mock } from "node:test";
-import { broadcastChannel } from "../../js-glue/browser/contexts.ts";
+import { broadcastChannel, type SettledNotice, shareSettled } from "../../js-glue/browser/contexts.ts";
 
 const real = globalThis.BroadcastChannel;
 let posted: number[] = [];
 
 class Noted {
   #open = true;
-  postMessage(bytes: Uint8Array): void {
+  postMessage(message: Uint8Array | SettledNotice): void {
     if (!this.#open) throw new DOMException("the channel is closed", "InvalidStateError");
-    posted.push(bytes[0] ?? 0);
+    posted.push("upto" in message ? message.upto : (message[0] ?? 0));
   }
   close(): void {
     this.#open = false;
@@ -47,5 +47,16 @@ describe("channel between contexts", () => {
     assert.deepEqual(posted, [1]);
     mock.timers.tick(0);
     assert.deepEqual(posted, [1]);
+  });
+
+  it("does the same with what became of events", () => {
+    const shared = shareSettled("db", () => undefined);
+    const notice = { notice: "settled", epoch: 1n, lane: 2, from: 1, late: false, exceptions: [] } as const;
+    shared.post({ ...notice, upto: 5 });
+    assert.deepEqual(posted, []);
+    mock.timers.tick(0);
+    shared.post({ ...notice, upto: 6 });
+    shared.close();
+    assert.deepEqual(posted, [5, 6]);
   });
 });
