@@ -116,15 +116,17 @@ class SqliteConnection implements Connection {
     const tuple = `(${[...shared.map((_, i) => `?${i + 1}`), ...own.map(() => "?")].join(", ")})`;
     const insert = (count: number): Statement =>
       this.#statement(`INSERT INTO ${table} (${order}) VALUES ${Array(count).fill(tuple).join(", ")}`);
-    const tail = rows.length - (rows.length % ROWS_AT_ONCE);
     const run = (statement: Statement, some: typeof rows): void => {
       const values = shared.map((c) => some[0]![c]!);
       for (const row of some) for (const c of own) values.push(row[c]!);
       statement.run(...bound(values));
     };
-    const many = tail > 0 ? insert(ROWS_AT_ONCE) : undefined;
-    for (let at = 0; at < tail; at += ROWS_AT_ONCE) run(many!, rows.slice(at, at + ROWS_AT_ONCE));
-    for (const row of rows.slice(tail)) run(insert(1), [row]);
+    let at = 0;
+    if (rows.length >= ROWS_AT_ONCE) {
+      const many = insert(ROWS_AT_ONCE);
+      for (; at + ROWS_AT_ONCE <= rows.length; at += ROWS_AT_ONCE) run(many, rows.slice(at, at + ROWS_AT_ONCE));
+    }
+    for (const row of rows.slice(at)) run(insert(1), [row]);
     return true;
   }
 
