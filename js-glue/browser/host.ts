@@ -30,7 +30,7 @@ import { FetchTransport, type TokenSource } from "./transport.ts";
 import { Triggers } from "./triggers.ts";
 
 export { MemoryStore } from "../core/memory-store.ts";
-export { read, readSingly } from "./indexeddb-read.ts";
+export { scan } from "./indexeddb-read.ts";
 
 export interface HostOptions extends WasmOptions {
   readonly name: string;

@@ -13,8 +13,23 @@ interface RecordReader {
   }): IDBRequest<{ readonly key: IDBValidKey; readonly value: unknown }[]>;
 }
 
+type Records = Promise<readonly StoredRecord[]>;
+
+/** `persevere` runs the work on a connection that is open. Rejects as it does. */
+export function scan(
+  persevere: (work: (db: IDBDatabase) => Records) => Records,
+  range: KeyRange,
+  limit: number,
+  unreadable: ((key: Uint8Array) => void) | undefined,
+): Records {
+  return persevere((db) => read(db, range, limit)).catch((error: unknown) => {
+    if (error instanceof ConnectionLost) throw error;
+    return persevere((db) => readSingly(db, range, limit, unreadable));
+  });
+}
+
 /** At most `limit` records of the range, in one transaction. */
-export function read(db: IDBDatabase, range: KeyRange, limit: number): Promise<readonly StoredRecord[]> {
+function read(db: IDBDatabase, range: KeyRange, limit: number): Records {
   const name = storeOf(range.from);
   const tx = begin(db, [name], "readonly", false);
   const store = tx.objectStore(name);
@@ -46,12 +61,12 @@ export function read(db: IDBDatabase, range: KeyRange, limit: number): Promise<r
 }
 
 /** One bad value makes the browser refuse a whole page of records; read alone, it hides no other. */
-export async function readSingly(
+async function readSingly(
   db: IDBDatabase,
   range: KeyRange,
   limit: number,
   unreadable: ((key: Uint8Array) => void) | undefined,
-): Promise<readonly StoredRecord[]> {
+): Records {
   const name = storeOf(range.from);
   const found: StoredRecord[] = [];
   let from = range.from;

@@ -12,11 +12,13 @@ import { asFailure, failure, type OfflineSyncError } from "../core/errors.ts";
 import type { Expectation, KeyRange, Store, StoredRecord, WriteBatch } from "../core/ports.ts";
 import { OBJECT_STORES, type OpenedDatabase } from "./database.ts";
 
+type Reader = Pick<typeof import("./indexeddb-read.ts"), "scan">;
+
 export interface IndexedDbStoreOptions {
   /** Opens another connection, however the first was opened. */
   readonly reopen: () => Promise<OpenedDatabase>;
   /** Brings the reading half. */
-  readonly reader: () => Promise<Pick<typeof import("./indexeddb-read.ts"), "read" | "readSingly">>;
+  readonly reader: () => Promise<Reader>;
   /** The database was gone when the connection was opened again. */
   readonly emptied?: () => void;
   /** A record could not be read and was left out. */
@@ -70,6 +72,7 @@ export function abortCause(error: DOMException | null): OfflineSyncError | Conne
 
 export class IndexedDbStore implements Store {
   readonly #options: IndexedDbStoreOptions;
+  #reader: Reader | undefined;
   #db: IDBDatabase | undefined;
   #opening: Promise<IDBDatabase> | undefined;
   #closed = false;
@@ -94,11 +97,9 @@ export class IndexedDbStore implements Store {
 
   async scan(range: KeyRange, limit: number): Promise<readonly StoredRecord[]> {
     try {
-      const { read, readSingly } = await this.#options.reader();
-      return await this.#persevere((db) => read(db, range, limit)).catch((error: unknown) => {
-        if (error instanceof ConnectionLost) throw error;
-        return this.#persevere((db) => readSingly(db, range, limit, this.#options.unreadable));
-      });
+      // Kept: import() takes a task of the event loop, also for what is there already.
+      this.#reader ??= await this.#options.reader();
+      return await this.#reader.scan((work) => this.#persevere(work), range, limit, this.#options.unreadable);
     } catch (error) {
       throw asFailure(error, "storage_failed");
     }

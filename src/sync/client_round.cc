@@ -84,7 +84,7 @@ void ClientSession::begin_plan(Clocks now) {
     verifying_ = true;
     verified_ = {};
   }
-  plan_.emplace(remembered_, PushPlan::Budget{.events = credit_}, skipped_, suspects_);
+  plan_.emplace(remembered_, PushPlan::Budget{.events = credit_, .page = page_}, skipped_, suspects_);
   if (totals_reread_) plan_->believe_totals();
   go_plan(now);
 }
@@ -159,6 +159,7 @@ void ClientSession::send(Clocks now) {
     poll_ = true;
   } else {
     plan_->write(request);
+    page_ = plan_->next_page();
   }
   insisted_ = false;
   nonce_ = prng_->next();

@@ -181,6 +181,7 @@ class ClientSession {
   Millis seen_since_;
   Bytes cursor_;
   std::uint32_t credit_ = kSegmentEventsMax;
+  std::uint32_t page_ = PushPlan::kPageSegments;
 
   std::set<StreamId> skipped_;  // parked: unknown to the server, undecodable there
   std::set<Bytes> suspects_;

@@ -12,7 +12,6 @@ namespace oas::sync {
 namespace {
 
 constexpr std::uint32_t kOrderedLanes = 3;       // critical, high, normal keep entity order
-constexpr std::uint32_t kPageSegments = 24;      // about a megabyte of the largest segments
 constexpr std::uint32_t kPromotionRoundsMax = 8;
 constexpr std::uint32_t kItemsSpare = 64;        // holes made up for a request, records behind a damaged one
 
@@ -84,7 +83,7 @@ bool PushPlan::lane_wants_more(std::uint32_t lane) const {
 
 std::optional<ReadWish> PushPlan::next() {
   if (phase_ == Phase::kQueue) {
-    asked_ = kPageSegments;
+    asked_ = budget_.page;
     return ReadWish{{lanes_[0].cursor, queue::after_prefix(queue::pending_lane_prefix(Lane::kAnalytics))}, asked_};
   }
   if (phase_ == Phase::kLanes) {
@@ -120,10 +119,13 @@ void PushPlan::feed_queue(std::vector<queue::Put> records) {
   snapshot_ = records.size() < asked_;
   const std::uint32_t reached = snapshot_ ? kLaneCount : records.back().key[2];
   for (std::uint32_t lane = 0; lane < std::min(reached, kLaneCount); ++lane) lanes_[lane].done = true;
+  std::uint32_t taken = 0;
   for (queue::Put& record : records) {
     const std::uint32_t lane = record.key[2];
     if (lane >= kLaneCount) continue;
     if (full(lane)) {
+      // Twice what this request takes: segments that are somewhat smaller still come by one read.
+      next_page_ = std::min(kPageSegments, 2 * taken + 2);
       // What is behind is left for the next request; nothing of a lane may be skipped.
       lanes_[lane].done = snapshot_ = false;
       for (std::uint32_t behind = lane; behind < kLaneCount; ++behind) lanes_[behind].done = false;
@@ -131,6 +133,7 @@ void PushPlan::feed_queue(std::vector<queue::Put> records) {
     }
     lanes_[lane].cursor = queue::after_key(record.key);
     take(std::move(record));
+    ++taken;
   }
   if (snapshot_)
     for (std::uint32_t lane = 0; lane < kLaneCount; ++lane) resolve_at_end(lane);

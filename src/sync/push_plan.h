@@ -52,9 +52,12 @@ struct Damage {
 
 class PushPlan {
  public:
+  static constexpr std::uint32_t kPageSegments = 24;  // about a megabyte of the largest segments
+
   struct Budget {
     std::uint32_t events{};
     std::uint64_t bytes{kPushBytesMax - 64'000};
+    std::uint32_t page{kPageSegments};  // records of the first read
   };
 
   // `skipped` streams are parked; `suspects` are keys whose record failed its checksum before, or came behind a gap. Both
@@ -79,6 +82,9 @@ class PushPlan {
   [[nodiscard]] const std::map<StreamId, Sequence>& compare() const { return compare_; }
   [[nodiscard]] bool blocked() const { return blocked_any_; }  // a stream waits for an earlier record
   [[nodiscard]] Millis oldest_unsent() const { return oldest_; }
+  // What is enough to read first for the next request, if the queue goes on as it begins. Only a guess: too small a page
+  // costs another read.
+  [[nodiscard]] std::uint32_t next_page() const { return next_page_; }
   // The request's streams, items and dependencies; the rest is the caller's.
   void write(SyncRequest& request) const;
 
@@ -123,6 +129,7 @@ class PushPlan {
   std::uint32_t asked_ = 0;
   Bytes deps_cursor_;
   bool snapshot_ = false;  // one read held the whole queue
+  std::uint32_t next_page_ = kPageSegments;
   std::uint32_t deps_lane_ = 0;
   std::uint32_t promotions_ = 0;
 

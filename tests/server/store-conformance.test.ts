@@ -71,6 +71,24 @@ for (const kind of databaseKinds) {
       assert.deepEqual(await store.read((reads) => reads.history("tenant-b", device(1), { after: 0, limit: 9 })), []);
     });
 
+    test("many events come back as they were, whatever they have in common", async () => {
+      const owners = [
+        { device: device(20), over: () => ({}) },
+        { device: device(21), over: (n: number) => ({ entity: `quiz/${n}`, hlc: 1n << BigInt(n), code: n }) },
+        { device: device(22), over: (n: number) => ({ receivedAt: 7, type: n % 2 ? "a" : "b", module: "", hash: 1n }) },
+      ];
+      for (const { device, over } of owners) {
+        // More than one statement takes, and a rest.
+        const events = Array.from({ length: 63 }, (_, i) => inbox(i + 1, over(i)));
+        await store.write((tx) => tx.insertEvents(T, device, events));
+        const found = await store.read((reads) => reads.history(T, device, { after: 0, limit: 100 }));
+        assert.deepEqual(
+          found.map(({ payload, ...rest }) => ({ ...rest, payload: Buffer.from(payload) })),
+          events,
+        );
+      }
+    });
+
     test("the same number twice is refused by the database itself", async () => {
       await assert.rejects(store.write((tx) => tx.insertEvents(T, device(1), [inbox(5, { arrival: 99 })])));
     });

@@ -1,0 +1,93 @@
+// How much of the queue a plan reads decides nothing but the number of reads.
+#include <boost/test/unit_test.hpp>
+#include <set>
+
+#include "queue/keys.h"
+#include "sync/push_plan.h"
+#include "wire/segment.h"
+
+using namespace oas;
+
+namespace {
+
+using Records = std::vector<queue::Put>;
+
+constexpr StreamId kStream{{7}, Lane::kNormal};
+constexpr std::uint32_t kSegmentEvents = 100;
+
+// Segments of one stream, in order.
+Records queue_of(std::uint32_t segments) {
+  Records records;
+  RollingHash hash{};
+  for (std::uint32_t n = 0; n < segments; ++n) {
+    wire::SegmentBuilder builder(kStream, {n * kSegmentEvents + 1ULL}, hash);
+    for (std::uint32_t i = 0; i < kSegmentEvents; ++i)
+      builder.add({.hlc = {n * kSegmentEvents + i + 1ULL},
+                   .type = "visit",
+                   .module = {},
+                   .entity = {},
+                   .dedupe_key = {},
+                   .replaces = {},
+                   .json = as_bytes("{}")});
+    hash = builder.hash();
+    for (wire::SealedSegment& sealed : builder.seal())
+      records.push_back(
+          {queue::pending_key({sealed.hlc_first, kStream, sealed.first, sealed.last}), std::move(sealed.bytes)});
+  }
+  return records;
+}
+
+struct Outcome {
+  std::vector<queue::SegmentKey> keys;
+  std::uint32_t read{};  // records that were read
+  std::uint32_t next_page{};
+};
+
+Outcome plan(const Records& stored, sync::PushPlan::Budget budget) {
+  static const std::set<StreamId> kNone;
+  const sync::Remembered remembered;
+  std::set<Bytes> suspects;
+  sync::PushPlan plan(remembered, budget, kNone, suspects);
+  Outcome outcome;
+  while (const auto wish = plan.next()) {
+    Records page;
+    for (const queue::Put& put : stored)
+      if (put.key >= wish->range.from && put.key < wish->range.to && page.size() < wish->records_max)
+        page.push_back(put);
+    outcome.read += static_cast<std::uint32_t>(page.size());
+    plan.feed(std::move(page));
+  }
+  for (const sync::Planned& item : plan.items()) outcome.keys.push_back(item.key);
+  outcome.next_page = plan.next_page();
+  return outcome;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(push_plan)
+
+BOOST_AUTO_TEST_CASE(any_page_gives_the_same_plan) {
+  const Records stored = queue_of(30);
+  for (const std::uint32_t events : {100U, 250U, 1'000U, 2'500U, 10'000U}) {
+    const Outcome whole = plan(stored, {.events = events});
+    BOOST_TEST(whole.keys.size() == std::min((events + kSegmentEvents - 1) / kSegmentEvents, 30U));
+    for (std::uint32_t page = 1; page < sync::PushPlan::kPageSegments; ++page) {
+      const bool same = plan(stored, {.events = events, .page = page}).keys == whole.keys;
+      BOOST_TEST(same, "events " << events << ", page " << page);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_next_plan_reads_little_more_than_it_sends) {
+  const Records stored = queue_of(30);
+  const Outcome first = plan(stored, {.events = 200});
+  BOOST_TEST(first.read == 24U);
+  const Outcome next = plan(stored, {.events = 200, .page = first.next_page});
+  BOOST_TEST(next.read == 6U);
+  BOOST_TEST(next.next_page == first.next_page);
+  // Where a page was not enough, or the queue ended in it, the next one is a whole one.
+  BOOST_TEST(plan(stored, {.events = 1'000, .page = 4}).next_page == sync::PushPlan::kPageSegments);
+  BOOST_TEST(plan(queue_of(3), {.events = 1'000, .page = 4}).next_page == sync::PushPlan::kPageSegments);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
