@@ -37,7 +37,7 @@ constexpr Story kSafety[] = {
 
 constexpr Story kDocuments[] = {
     {"3", "an edit waits though its event is gone and its tab is dead"},
-    {"10", "a restored server does not know a document that a device holds"},
+    {"54", "a restored server does not know a document that a device holds"},
 };
 
 }  // namespace

@@ -57,9 +57,10 @@ DocumentWorld::DocumentWorld(World& world, std::uint64_t seed, bool folds)
     : world_(world), folds_(folds), prng_(hash_mix(seed, 0xD0C5)) {
   folds_ |= prng_.chance(1, 2);
   // A profile that has gone back to an older state inherits what its device has acknowledged since, and its edits pass for ones
-  // that have seen what was folded.
+  // that have seen what was folded. So do edits that a restored server gets again: no record says that they wait.
   if (folds_)
-    for (const Fault fault : {Fault::kProfileRolledBack, Fault::kProfileCloned}) world_.faults_.forbid(fault);
+    for (const Fault fault : {Fault::kProfileRolledBack, Fault::kProfileCloned, Fault::kRestore})
+      world_.faults_.forbid(fault);
   DocumentServer& server = world_.server_.documents();
   server.seen_conflicts = &seen_conflicts_;
   for (const auto& device : world_.devices_) {
