@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/hash.h"
-#include "base/sim_points.h"
 #include "sim/faults.h"
 #include "sim/ledger.h"
 
@@ -37,7 +36,6 @@ bool continues(const Space& space, const SpaceCursor& from) {
 
 std::uint64_t least_cursor(const Space& space, Millis now, Millis replica_ms) {
   std::uint64_t least = space.head;
-  if (OAS_MUTANT(kDocFoldsUnacknowledged)) return least;
   for (const auto& [device, seen] : space.cursors)
     if (seen.at.value >= now.value - replica_ms.value) least = std::min(least, seen.n);
   return least;
