@@ -9,29 +9,28 @@ import type { OfflineSync, Receipt } from "../browser/client.ts";
 import { systemCrypto } from "../browser/contexts.ts";
 import { mintEpoch, systemRandom } from "../browser/platform.ts";
 import { formatDeviceId } from "../browser/registration.ts";
-import { fromBase64, utf8 } from "../core/bytes.ts";
+import { utf8 } from "../core/bytes.ts";
 import { type DocumentsCore, type Edit, EMPTY_STATE, type Place, type View } from "../core/documents-core.ts";
-import { asFailure, type ErrorCode, failure } from "../core/errors.ts";
-import type { DeadLetter } from "../core/pages.ts";
+import { asFailure, failure } from "../core/errors.ts";
 import { Collection } from "./collection.ts";
 import { type DocumentChannel, type DocumentMessage, documentChannel, leadership } from "./contexts.ts";
 import { EditQueue } from "./edit-queue.ts";
+import { Leftovers } from "./leftovers.ts";
+import { isStale, refusedOf } from "./letters.ts";
 import {
   checkCollection,
   checkSpace,
-  DOCUMENT_EVENT,
   type DocumentName,
   documentName,
   entityOf,
   OWN_SPACE,
-  readEditName,
   SCHEMA_COLLECTION,
   splitKey,
 } from "./names.ts";
 import { Puller } from "./puller.ts";
 import { Remakes } from "./remakes.ts";
 import { type EditAt, type Origin, Replicas } from "./replicas.ts";
-import { type RefusedEdit, Shelf, type StoredEdit } from "./shelf.ts";
+import { Shelf, type StoredEdit, type WaitingEdit } from "./shelf.ts";
 import { type DocumentsWasm, loadDocuments } from "./wasm.ts";
 
 /** Where documents.wasm lies, whether this context pulls, who is told of failures. */
@@ -136,7 +135,7 @@ export class Documents {
     const refused = refusedOf(await this.#engine.deadLetters.export());
     // Whoever drained the queue did not keep what they stood on, and the next pull may take it away.
     for (const { name } of refused.filter(isStale)) await shelf.keepStood(name);
-    await shelf.forgetRefused(refused);
+    const gone = await shelf.forgetRefused(refused);
     const epoch = mintEpoch(systemRandom);
     this.#epochs.add(epoch.toString(16).padStart(16, "0"));
     const replicas = new Replicas(core, shelf, epoch, (name, origin) => this.#tell(name, origin));
@@ -144,8 +143,16 @@ export class Documents {
     const device = formatDeviceId(host.device);
     const { transport } = host;
     const failed = (error: unknown): void => this.#failed(error);
-    const passed = (names: readonly DocumentName[]): void => void remakes.passed(names).catch(failed);
-    const puller = new Puller({ transport, shelf, replicas, channel, device, failed, passed });
+    const engine = this.#engine;
+    const stale = (name: DocumentName, { delta }: StoredEdit, letter: string): Promise<void> =>
+      remakes.again(name, delta, letter);
+    const pull = (space: string): Promise<void> => puller.pull(space);
+    const edits = new EditQueue({ engine, replicas, shelf, channel, failed, stale, pull });
+    const remakes = new Remakes({ engine, replicas, shelf, edits, pull });
+    const left = ({ name, edit }: WaitingEdit, letter: string): Promise<void> => stale(name, edit, letter);
+    const leftovers = new Leftovers({ engine, shelf, edits, stale: left });
+    const puller = new Puller({ transport, shelf, replicas, channel, device, failed, leftovers });
+    for (const { name, edit } of gone) edits.drop(name, edit); // other contexts may show them
     // A page that comes back from the cache has missed what the others said.
     globalThis.addEventListener?.(
       "pageshow",
@@ -155,21 +162,25 @@ export class Documents {
       },
       { signal: puller.signal },
     );
-    this.#engine.status.subscribe(({ phase }) => {
+    let letters = engine.status.get().deadLetters;
+    engine.status.subscribe(({ phase, deadLetters }) => {
       if (phase === "stopped") void this.close();
+      const more = deadLetters > letters;
+      letters = deadLetters;
+      if (more) this.#dropRefused(shelf, edits).catch(failed);
     });
     if (this.#options.pulls !== false)
       leadership(database, puller.signal)
         .then(() => puller.lead())
         .catch(failed);
-    const engine = this.#engine;
-    const stale = (name: DocumentName, { delta }: StoredEdit, letter: string): Promise<void> =>
-      remakes.again(name, delta, letter);
-    const pull = (space: string): Promise<void> => puller.pull(space);
-    const edits = new EditQueue({ engine, replicas, shelf, channel, failed, stale, pull });
-    const remakes = new Remakes({ engine, replicas, shelf, edits, pull });
-    remakeAll(refused, remakes, shelf).catch(failed);
+    remakes.all(refused).catch(failed);
     return { core, replicas, shelf, edits, puller, channel };
+  }
+
+  /** Somebody of this device has stored a dead letter; the tab that made the edit may be gone. Old ones are made again by who pulls. */
+  async #dropRefused(shelf: Shelf, edits: EditQueue): Promise<void> {
+    const refused = refusedOf(await this.#engine.deadLetters.export()).filter((letter) => !isStale(letter));
+    for (const { name, edit } of await shelf.forgetRefused(refused)) edits.drop(name, edit);
   }
 
   #failed(error: unknown): void {
@@ -294,32 +305,6 @@ export class Documents {
 function stop({ puller, channel }: Running): void {
   puller.close();
   channel.close();
-}
-
-/** What was refused as too old while nobody was there to make it again. */
-async function remakeAll(refused: readonly Letter[], remakes: Remakes, shelf: Shelf): Promise<void> {
-  for (const { name, delta, letter } of refused.filter(isStale)) await remakes.again(name, delta, letter);
-  await shelf.forgetStood();
-}
-
-interface Letter extends RefusedEdit {
-  readonly letter: string;
-  readonly code: ErrorCode;
-}
-
-// Of an edit in parts the letter holds the last one only.
-const isStale = ({ code, edit }: Letter): boolean => code === "stale_edit" && edit === undefined;
-
-/** The edits in dead letters, whoever drained the queue. */
-function refusedOf(letters: readonly DeadLetter[]): readonly Letter[] {
-  return letters.flatMap(({ id: letter, code, eventType, eventData }) => {
-    if (eventType !== DOCUMENT_EVENT) return [];
-    const { space, collection, id, delta, part } = (eventData ?? {}) as { readonly [name: string]: unknown };
-    const bytes = typeof delta === "string" ? fromBase64(delta) : undefined;
-    if (typeof space !== "string" || typeof collection !== "string" || typeof id !== "string" || !bytes) return [];
-    const edit = readEditName((part as { readonly edit?: unknown } | undefined)?.edit);
-    return [{ name: { space, key: `${collection}/${id}` }, edit, delta: bytes, letter, code }];
-  });
 }
 
 /** The engine with documents: `engine.collection("todos")`. */

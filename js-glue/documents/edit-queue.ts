@@ -5,6 +5,7 @@
 
 import type { OfflineSync, Receipt } from "../browser/client.ts";
 import { toBase64 } from "../core/bytes.ts";
+import type { EditName } from "../core/documents-core.ts";
 import { failure } from "../core/errors.ts";
 import type { StoredRecord } from "../core/ports.ts";
 import type { DocumentChannel } from "./contexts.ts";
@@ -43,6 +44,7 @@ export class EditQueue {
   readonly #options: EditQueueOptions;
   /** By document: an edit in parts that is being queued, and what was made behind it. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #leaving = new Set<string>();
 
   constructor(options: EditQueueOptions) {
     this.#options = options;
@@ -104,18 +106,33 @@ export class EditQueue {
 
   /** It waits no longer, once `done` has ended: it is in what the server has, or never will be. */
   leave(name: DocumentName, edit: StoredEdit, done: Promise<void>): void {
-    const { replicas, shelf, channel, failed } = this.#options;
-    const { space, key } = name;
-    const { epoch, n } = edit;
+    const { shelf, failed } = this.#options;
+    const at = leavingAt(name, edit);
+    this.#leaving.add(at);
     done
       .finally(() => {
-        replicas.drop(name, edit);
-        channel.post({ say: "dropped", space, key, edit: { epoch, n } });
+        this.drop(name, edit);
         return shelf.forget(name, edit);
       })
-      .catch(failed);
+      .catch(failed)
+      .finally(() => this.#leaving.delete(at));
+  }
+
+  /** Whether `leave` is at work on it. */
+  isLeaving(name: DocumentName, edit: EditName): boolean {
+    return this.#leaving.has(leavingAt(name, edit));
+  }
+
+  /** It is no longer part of its document, in no context. */
+  drop(name: DocumentName, { epoch, n }: EditName): void {
+    const { replicas, channel } = this.#options;
+    const { space, key } = name;
+    replicas.drop(name, { epoch, n });
+    channel.post({ say: "dropped", space, key, edit: { epoch, n } });
   }
 }
+
+const leavingAt = (name: DocumentName, edit: EditName): string => `${entityOf(name)} ${writeEditName(edit)}`;
 
 function eventsOf(name: DocumentName, edit: StoredEdit, more: { readonly hold?: true } = {}) {
   const { space, key } = name;

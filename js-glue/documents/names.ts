@@ -69,6 +69,7 @@ const behind = (prefix: Uint8Array): KeyRange => ({
 /** The accepted state of one document, in chunks numbered from 0. */
 export const stateChunk = ({ space, key }: DocumentName, chunk: number): Uint8Array =>
   joinBytes(record("a", space, key), Uint8Array.of(chunk >> 8, chunk & 0xff));
+export const statesOfSpace = (space: string): KeyRange => below(record("a", space));
 export const stateRange = ({ space, key }: DocumentName): KeyRange => below(record("a", space, key));
 /** What edits stood on that may have become too old, in chunks numbered from 0. */
 export const stoodChunk = ({ space, key }: DocumentName, chunk: number): Uint8Array =>
@@ -100,6 +101,9 @@ export const cursorKey = (space: string): Uint8Array => record("c", space);
 /** Accepted states, what edits stood on, or edits that wait, of every space. */
 export const everyRecord = (letter: "a" | "b" | "p"): KeyRange => below(utf8(`d${letter}`));
 export const cursorRange: KeyRange = below(utf8("dc"));
+/** Segments with events the server has deferred, and calls that no engine has taken over (docs/storage.md). */
+export const deferredRange: KeyRange = { from: utf8("sd"), to: utf8("se") };
+export const journalRange: KeyRange = { from: utf8("sj"), to: utf8("sk") };
 export const spaceOfCursor = (key: Uint8Array): string => new TextDecoder().decode(key.subarray(2, -1));
 
 // Where the names of a state or pending record end: space, key.

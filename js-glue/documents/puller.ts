@@ -10,8 +10,8 @@ import { type FetchTransport, readBody } from "../browser/transport.ts";
 import { fromBase64 } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import type { DocumentChannel } from "./contexts.ts";
-import type { DocumentName } from "./names.ts";
-import type { Accepted, Change, Replicas } from "./replicas.ts";
+import type { Leftovers } from "./leftovers.ts";
+import type { Change, Replicas } from "./replicas.ts";
 import { ReturnTime } from "./return-time.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -31,8 +31,7 @@ export interface PullerOptions {
   readonly channel: DocumentChannel;
   readonly device: string;
   readonly failed: (error: Error) => void;
-  /** A fold, or a snapshot in its place, has passed documents with edits that wait. */
-  readonly passed: (names: readonly DocumentName[]) => void;
+  readonly leftovers: Pick<Leftovers, "judged" | "leave">;
 }
 
 interface ChangesPage {
@@ -124,6 +123,16 @@ export class Puller {
   }
 
   async #pullAll(space: string): Promise<void> {
+    const { leftovers } = this.#options;
+    await this.#pullOnce(space);
+    const judged = await leftovers.judged(space);
+    if (judged.length === 0) return;
+    // Once more: what was judged before a pull begins is in what it brings, in whatever form, or never will be.
+    await this.#pullOnce(space);
+    await leftovers.leave(judged);
+  }
+
+  async #pullOnce(space: string): Promise<void> {
     let conflicts = 0;
     for (let more = true; more; ) {
       if (this.signal.aborted) throw failure("closed", "the documents are closed");
@@ -141,11 +150,13 @@ export class Puller {
   #take(space: string, before: string | undefined, page: ChangesPage): Promise<boolean> {
     const { shelf, replicas, channel } = this.#options;
     return replicas.exclusive(space, async () => {
-      if (page.changes.length === 0 && page.cursor === before) return false;
+      if (page.changes.length === 0 && page.cursor === before) {
+        await replicas.catchUp(space, before);
+        return false;
+      }
       try {
         const accepted = await replicas.accept(space, before, page.changes);
         await shelf.pulled(space, before, page.cursor, accepted);
-        this.#passed(accepted.stood);
       } catch (error) {
         await replicas.refresh(space); // memory is ahead of what is stored
         throw error;
@@ -205,9 +216,8 @@ export class Puller {
     const at = cursor;
     await replicas.exclusive(space, async () => {
       const stood = await shelf.standing(space);
-      await shelf.pulled(space, before, at, { states, settled: [], stood });
+      await shelf.pulled(space, before, at, { states, settled: [], stood, isWhole: true });
       await replicas.refresh(space);
-      this.#passed(stood);
     });
     replicas.announce(
       space,
@@ -215,10 +225,6 @@ export class Puller {
     );
     channel.post({ say: "reload", space });
     return true;
-  }
-
-  #passed(stood: Accepted["stood"]): void {
-    if (stood.length > 0) this.#options.passed(stood.map(({ name }) => name));
   }
 
   /** JSON of a 200; undefined for 410. */

@@ -8,9 +8,10 @@
 
 import type { OfflineSync } from "../browser/client.ts";
 import { systemCrypto } from "../browser/contexts.ts";
-import { joinBytes, toBase64, toHex, utf8 } from "../core/bytes.ts";
+import { joinBytes, toHex, utf8 } from "../core/bytes.ts";
 import type { EditQueue } from "./edit-queue.ts";
-import { DOCUMENT_EVENT, type DocumentName, entityOf, writeEditName } from "./names.ts";
+import { isStale, type Letter } from "./letters.ts";
+import { type DocumentName, entityOf } from "./names.ts";
 import type { Replicas } from "./replicas.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -45,36 +46,10 @@ export class Remakes {
     return turn;
   }
 
-  /**
-   * A fold or a snapshot has passed edits that wait here. Those whose events are gone were taken before, or refused; either way
-   * no change will tell of them. What is taken only now leaves the view until its change comes.
-   */
-  async passed(names: readonly DocumentName[]): Promise<void> {
-    const { shelf, edits } = this.#options;
-    for (const name of names) {
-      // In this order: an event that leaves the queue in between was judged.
-      const pending = await shelf.pending(name);
-      const queued = await this.#queued();
-      for (const edit of pending)
-        if (!queued.has(writeEditName(edit)) && !queued.has(toBase64(edit.delta)))
-          edits.leave(name, edit, Promise.resolve());
-    }
-  }
-
-  /** What is on its way: deltas, and the names of those that travel in parts. */
-  async #queued(): Promise<ReadonlySet<string>> {
-    const { pending } = this.#options.engine;
-    const queued = new Set<string>();
-    for (let after: string | undefined = ""; after !== undefined; ) {
-      const page: Awaited<ReturnType<typeof pending.list>> = await pending.list(after === "" ? {} : { after });
-      for (const { eventType, eventData } of page.items) {
-        if (eventType !== DOCUMENT_EVENT) continue;
-        const { delta, part } = eventData as { delta?: string; part?: { edit?: string } };
-        queued.add(part?.edit ?? delta ?? "");
-      }
-      after = page.next;
-    }
-    return queued;
+  /** What was refused as too old while nobody was there to make it again. */
+  async all(refused: readonly Letter[]): Promise<void> {
+    for (const { name, delta, letter } of refused.filter(isStale)) await this.again(name, delta, letter);
+    await this.#options.shelf.forgetStood();
   }
 
   async #again(name: DocumentName, old: Uint8Array, letter: string): Promise<void> {

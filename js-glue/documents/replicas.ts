@@ -221,8 +221,17 @@ export class Replicas {
 
   drop(name: DocumentName, edit: EditName): void {
     this.stored(name, edit);
-    const open = this.#open.get(entityOf(name));
-    if (open && this.#core.drop(open.handle, edit)) this.#changed(name, "server");
+    const at = entityOf(name);
+    const open = this.#open.get(at);
+    if (!open) {
+      // What is being read may have been read before the edit's record went.
+      this.#opening.get(at)?.then(
+        () => this.drop(name, edit),
+        () => undefined, // told to whoever opens it
+      );
+      return;
+    }
+    if (this.#core.drop(open.handle, edit)) this.#changed(name, "server");
   }
 
   /**
@@ -241,9 +250,14 @@ export class Replicas {
     return turn;
   }
 
+  /** What is open here stands at the stored cursor, though nobody said what led to it: that context may be dead. Within `exclusive`. */
+  async catchUp(space: string, cursor: string | undefined): Promise<void> {
+    if (this.#at.get(space) !== cursor) await this.refresh(space);
+  }
+
   /** Changes in the server's order behind `cursor`. Within `exclusive`; when what follows fails, `refresh`. */
   async accept(space: string, cursor: string | undefined, changes: readonly Change[]): Promise<Accepted> {
-    if (this.#at.get(space) !== cursor) await this.refresh(space);
+    await this.catchUp(space, cursor);
     this.#at.delete(space);
     const stood = await this.#standing(space, changes);
     const settled = await this.#apply(space, changes);

@@ -8,10 +8,12 @@ import {
   cursorKey,
   cursorRange,
   type DocumentName,
+  deferredRange,
   editOfRecord,
   editRange,
   entityOf,
   everyRecord,
+  journalRange,
   nameOfRecord,
   pendingChunk,
   pendingOfSpace,
@@ -19,6 +21,7 @@ import {
   spaceOfCursor,
   stateChunk,
   stateRange,
+  statesOfSpace,
   stoodChunk,
   stoodRange,
 } from "./names.ts";
@@ -29,6 +32,12 @@ const SCAN_MAX = 256;
 
 export interface StoredEdit extends EditName {
   readonly delta: Uint8Array;
+}
+
+/** An edit of this device that waits for the server. */
+export interface WaitingEdit {
+  readonly name: DocumentName;
+  readonly edit: StoredEdit;
 }
 
 export interface StoredDocument {
@@ -50,6 +59,8 @@ export interface Pulled {
   readonly settled: readonly { readonly name: DocumentName; readonly edit: EditName }[];
   /** What edits that wait stood on until now, as a fold or a snapshot takes it away. */
   readonly stood: readonly { readonly name: DocumentName; readonly state: Uint8Array }[];
+  /** They are all there is: what a restored server does not know is gone, as long as nobody makes it again. */
+  readonly isWhole?: boolean | undefined;
 }
 
 export class Shelf {
@@ -129,6 +140,23 @@ export class Shelf {
     return (await this.#store.scan(pendingOfSpace(space), 1)).length > 0;
   }
 
+  async waiting(space: string): Promise<readonly WaitingEdit[]> {
+    const names = await this.#names(() => pendingOfSpace(space), ["p"]);
+    const found: WaitingEdit[] = [];
+    for (const name of names) for (const edit of await this.pending(name)) found.push({ name, edit });
+    return found;
+  }
+
+  /** Whether an event waits at the server for others of its entity. */
+  async hasDeferred(): Promise<boolean> {
+    return (await this.#store.scan(deferredRange, 1)).length > 0;
+  }
+
+  /** Whether calls of a page that began without an engine are not in the queue yet. */
+  async hasJournal(): Promise<boolean> {
+    return (await this.#store.scan(journalRange, 1)).length > 0;
+  }
+
   // --- what old edits stood on ------------------------------------------------------------------------------------------
 
   /** The accepted state before a fold or a snapshot, with the old edits that were made again since; undefined = none. */
@@ -183,14 +211,17 @@ export class Shelf {
     return chunksOf(edit.delta).map((value, chunk) => ({ key: pendingChunk(name, edit, chunk), value }));
   }
 
-  /** Edits that lie in dead letters are no longer part of their documents, whoever stored the letter. */
-  async forgetRefused(refused: readonly RefusedEdit[]): Promise<void> {
-    for (const { name, edit, delta } of refused) {
-      if (edit) await this.forget(name, edit);
-      else
-        for (const pending of await this.pending(name))
-          if (sameBytes(pending.delta, delta)) await this.forget(name, pending);
-    }
+  /** Edits that lie in dead letters are no longer part of their documents, whoever stored the letter. Which ones waited here. */
+  async forgetRefused(refused: readonly RefusedEdit[]): Promise<readonly WaitingEdit[]> {
+    const gone: WaitingEdit[] = [];
+    for (const { name, edit, delta } of refused)
+      for (const pending of await this.pending(name)) {
+        const isIt = edit ? edit.epoch === pending.epoch && edit.n === pending.n : sameBytes(pending.delta, delta);
+        if (!isIt) continue;
+        await this.forget(name, pending);
+        gone.push({ name, edit: pending });
+      }
+    return gone;
   }
 
   async forget(name: DocumentName, edit: EditName): Promise<void> {
@@ -205,7 +236,7 @@ export class Shelf {
     space: string,
     before: string | undefined,
     cursor: string,
-    { states, settled, stood }: Pulled,
+    { states, settled, stood, isWhole }: Pulled,
   ): Promise<void> {
     const key = cursorKey(space);
     const expect: Expectation =
@@ -213,7 +244,7 @@ export class Shelf {
         ? { kind: "absent", key, value: new Uint8Array(0) }
         : { kind: "equals", key, value: utf8(before) };
     const puts: StoredRecord[] = [{ key, value: utf8(cursor) }];
-    const deletes: KeyRange[] = [];
+    const deletes: KeyRange[] = isWhole ? [statesOfSpace(space)] : [];
     for (const { name, state } of states) {
       deletes.push(stateRange(name));
       puts.push(...chunksOf(state).map((value, chunk) => ({ key: stateChunk(name, chunk), value })));

@@ -4,8 +4,7 @@ import { spawn } from "node:child_process";
 import { cpus } from "node:os";
 import { nativeProgram } from "./native.mjs";
 
-const events_per_minute_min = 2_000_000;
-const fault_count_min = 1_000;
+const bars = { events_per_minute_min: 2_000_000, fault_count_min: 1_000 };
 const events_mean_min = 500;
 
 /** One process; resolves with its exit code and what it printed. */
@@ -21,14 +20,17 @@ export function runSimulator(program, args) {
   });
 }
 
-/** Seeds are shared out over the cores; the shares are printed and added up. */
-export async function simulate({ mode, seeds, quick, log }) {
+/** Seeds are shared out over the cores; the shares are printed and added up. `options` go to the simulator. */
+export async function simulate({ mode, seeds, quick, log, options = [], bar = bars }) {
   const program = await nativeProgram("sim");
   const shares = Math.min(2, cpus().length);
   const each = Math.ceil(seeds / shares);
   const runs = await Promise.all(
     Array.from({ length: shares }, (_, i) =>
-      runSimulator(program, ["--mode", mode, "--seeds", String(each), "--from", String(1 + i * each), "--json"]),
+      runSimulator(program, [
+        ...["--mode", mode, ...options, "--seeds", String(each), "--from", String(1 + i * each)],
+        "--json",
+      ]),
     ),
   );
   const counts = {};
@@ -53,11 +55,11 @@ export async function simulate({ mode, seeds, quick, log }) {
     total.violations === 0 &&
     total.unequal_digests === 0 &&
     mean >= events_mean_min &&
-    slowest_core >= events_per_minute_min &&
-    (quick || rarest >= fault_count_min);
+    slowest_core >= bar.events_per_minute_min &&
+    (quick || rarest >= bar.fault_count_min);
   return {
     ok,
-    scope: `${mode} mode, the shipped core natively; every 16th seed runs twice for its digest; replay one with: npm run sim -- --seed N --mode ${mode}`,
+    scope: `${mode} mode, the shipped core natively; every 16th seed runs twice for its digest; replay one with: npm run sim -- --seed N ${["--mode", mode, ...options].join(" ")}`,
     figures: {
       ...total,
       events_mean: Math.round(mean),

@@ -4,6 +4,7 @@
 
 #include "base/cold.h"
 #include "base/hash.h"
+#include "base/sim_points.h"
 #include "merge/limits.h"
 
 namespace oas::documents {
@@ -57,6 +58,7 @@ OAS_COLD_END
 // What is folded has no operations left that an edit could stand beside: a write that had not seen it would take its place.
 // Least of all may one that takes the document for new, whatever else its device has stored.
 bool is_stale(const merge::Version& context, std::uint64_t cut, std::uint64_t acknowledged) {
+  if (OAS_MUTANT(kDocStaleTaken)) return false;
   return (context.empty() ? 0 : std::max(context.seen, acknowledged)) < cut;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/cold.h"
+#include "base/sim_points.h"
 #include "documents/rebase.h"
 
 namespace oas::documents {
@@ -139,7 +140,7 @@ Result<std::vector<Dot>> Replica::accept(ByteView change, const merge::Rules& ru
   for (const Dot& first : settled) pending_.erase(first);
   // A fold changes what the pending edits stand on, and a void takes operations away; anything else can only add.
   if (kind == ChangeKind::kFold) {
-    rejoin();
+    if (!OAS_MUTANT(kDocShownUnfolded)) rejoin();
   } else {
     OAS_CHECK(apply_change(joined_, change, rules));
   }

@@ -141,6 +141,43 @@ describe("replicas of one device", () => {
     assert.deepEqual(await two.value(), { a: 1, mine: true });
   });
 
+  test("a context catches up with one that died before it said what it had stored", async () => {
+    const { told, one, two } = await world();
+    await one.pull(undefined, "1", [await told({ a: 1 })]);
+    assert.deepEqual(await two.value(), { a: 1 });
+    await one.pull("1", "2", [await told({ a: 2 })]);
+    await two.replicas.exclusive(SPACE, () => two.replicas.catchUp(SPACE, "2"));
+    assert.deepEqual(await two.value(), { a: 2 });
+  });
+
+  test("an edit that is dropped while its document is read is not there afterwards", async () => {
+    const { told, one, two, store } = await world();
+    await one.pull(undefined, "1", [await told({ a: 1 })]);
+    await one.value();
+    const edit = await one.put({ a: 1, refused: 1 });
+    const act = async (): Promise<void> => {
+      await one.shelf.forget(name, edit);
+      two.replicas.drop(name, edit);
+    };
+    store.between = { letter: "p", act };
+    await two.value();
+    assert.deepEqual(await two.value(), { a: 1 });
+  });
+
+  test("a snapshot takes away what the server does not know", async () => {
+    const { told, one, two } = await world();
+    await one.pull(undefined, "1", [await told({ a: 1 })]);
+    assert.deepEqual(await two.value(), { a: 1 });
+    const other = {
+      name: { space: SPACE, key: "note/2" },
+      state: await one.shelf.load(name).then((it) => it.accepted),
+    };
+    await one.shelf.pulled(SPACE, "1", "restored", { states: [other], settled: [], stood: [], isWhole: true });
+    await two.replicas.exclusive(SPACE, () => two.replicas.refresh(SPACE));
+    assert.equal(await two.value(), null);
+    assert.deepEqual(await two.shelf.names(SPACE, "note"), ["note/2"]);
+  });
+
   test("an edit in a dead letter leaves its document", async () => {
     const { told, one, two } = await world();
     await one.pull(undefined, "1", [await told({ a: 1 })]);

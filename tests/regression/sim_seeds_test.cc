@@ -35,11 +35,23 @@ constexpr Story kSafety[] = {
     {"11476", "an engine whose seed is mostly zeros draws one nonce twice"},
 };
 
+constexpr Story kDocuments[] = {
+    {"3", "an edit waits though its event is gone and its tab is dead"},
+    {"54", "a restored server does not know a document that a device holds"},
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(worlds_that_once_went_wrong_come_out_right) {
   for (const Story& story : kSafety) {
     BOOST_TEST_CONTEXT(story.seed << ": " << story.sentence)
     BOOST_TEST(oas::sim::simulate({"--seed", story.seed, "--lanes", "4"}) == 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(worlds_of_documents_that_once_went_wrong_come_out_right) {
+  for (const Story& story : kDocuments) {
+    BOOST_TEST_CONTEXT(story.seed << ": " << story.sentence)
+    BOOST_TEST(oas::sim::simulate({"--documents", "--seed", story.seed}) == 0);
   }
 }

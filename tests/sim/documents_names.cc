@@ -23,13 +23,6 @@ Bytes record_key(char letter, std::initializer_list<std::string_view> names) {
   return key;
 }
 
-// Whatever follows the prefix: binary keys may go on with any byte.
-engine::KeyRange below(Bytes prefix) {
-  Bytes end = prefix;
-  ++end.back();
-  return {std::move(prefix), std::move(end)};
-}
-
 void big_endian(Bytes& out, std::uint64_t word) {
   for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(word >> shift));
 }
@@ -119,6 +112,7 @@ EditNumbers decode_numbers(ByteView bytes) {
   return numbers;
 }
 
+Bytes space_prefix(char letter, const std::string& space) { return record_key(letter, {space}); }
 Bytes state_key(const DocumentName& name) { return record_key('a', {name.space, name.key}); }
 Bytes holds_key(const DocumentName& name) { return record_key('h', {name.space, name.key}); }
 Bytes cursor_key(const std::string& space) { return record_key('c', {space}); }
@@ -143,6 +137,11 @@ DocumentName name_of_edit(ByteView key) {
           std::string(names.substr(first + 1, names.find('\0', first + 1) - first - 1))};
 }
 
+engine::KeyRange below(Bytes prefix) {
+  Bytes end = prefix;
+  ++end.back();
+  return {std::move(prefix), std::move(end)};
+}
 engine::KeyRange edit_range(const DocumentName& name) { return below(record_key('p', {name.space, name.key})); }
 engine::KeyRange one_record(const Bytes& key) {
   Bytes behind = key;

@@ -59,6 +59,10 @@ struct SpaceCursor {
 [[nodiscard]] merge::Dot edit_of_key(ByteView key);
 [[nodiscard]] DocumentName name_of_edit(ByteView key);
 [[nodiscard]] engine::KeyRange edit_range(const DocumentName& name);
+// Of all states ('a') or what they hold ('h') of a space.
+[[nodiscard]] Bytes space_prefix(char letter, const std::string& space);
+// Whatever begins with these bytes.
+[[nodiscard]] engine::KeyRange below(Bytes prefix);
 [[nodiscard]] engine::KeyRange one_record(const Bytes& key);
 // Edits that wait for the server: of one space, or of all.
 [[nodiscard]] engine::KeyRange waiting_range(const std::string& space = "");

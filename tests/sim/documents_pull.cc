@@ -16,16 +16,30 @@ constexpr std::size_t kRecordsMax = 2;
 }  // namespace
 
 void DocumentWorld::pull(std::size_t context, Tab& tab, const std::string& space) {
-  const auto [running, fresh] = tab.pulling.try_emplace(space, false);
+  const auto [running, fresh] = tab.pulling.try_emplace(space);
   if (!fresh) {
-    running->second = true;
+    running->second.again = true;
     return;
   }
   ask(context, tab, space);
 }
 
+// Everything the server had is here. What had left the queue before the request began was judged by then: it has come, in
+// whatever form, or never will. Nobody else may be left to remove its record: the tab is dead, a snapshot has brought it, two
+// tabs have made the same.
+void DocumentWorld::pulled_all(std::size_t context, Tab& tab, const std::string& space) {
+  Pull& pull = tab.pulling[space];
+  for (const WaitingEdit& edit : std::exchange(pull.judged, {})) leave(context, edit);
+  if (OAS_MUTANT(kDocLeftoversStay) || std::exchange(pull.looked, true)) return pull_ended(tab, context, space);
+  pull.judged = tab.docs->judged(space);
+  if (pull.judged.empty()) return pull_ended(tab, context, space);
+  if (!OAS_MUTANT(kDocLeavesBeforePull)) return ask(context, tab, space);
+  for (const WaitingEdit& edit : pull.judged) leave(context, edit);
+  pull_ended(tab, context, space);
+}
+
 void DocumentWorld::pull_ended(Tab& tab, std::size_t context, const std::string& space) {
-  const bool again = tab.pulling[space];
+  const bool again = tab.pulling[space].again;
   tab.pulling.erase(space);
   if (again) later(context, 1, [this, context, space](Tab& one) { pull(context, one, space); });
 }
@@ -56,7 +70,6 @@ void DocumentWorld::exchange(std::size_t context, const std::string& space, Exch
 void DocumentWorld::ask(std::size_t context, Tab& tab, const std::string& space) {
   const std::optional<SpaceCursor> before = tab.docs->stored_cursor(space);
   if (!before) return snapshot(context, space, before, nullptr);
-  tab.docs->settle(space);
   // What all have acknowledged may be folded. An edit made before may not have seen it, so a device with such edits keeps
   // what it has said before.
   const bool acknowledges = !tab.docs->waits(space) || OAS_MUTANT(kDocAcknowledgesWithEdits);
@@ -88,8 +101,9 @@ void DocumentWorld::take(std::size_t context, Tab& tab, const std::string& space
   exclusive(tab, space, [this, context, life = tab.life, space, before, page] {
     Tab& reader = *this->tab(context, life);
     if (page.rows.empty() && page.cursor == before) {
+      reader.docs->catch_up(space, before);
       turn_ended(reader, space);
-      return pull_ended(reader, context, space);
+      return pulled_all(context, reader, space);
     }
     engine::Persist persist = reader.docs->accept(space, before, page);
     commit(context, std::move(persist), [this, context, space, before, page](Tab& one, Commit end) {
@@ -102,6 +116,7 @@ void DocumentWorld::take(std::size_t context, Tab& tab, const std::string& space
       turn_ended(one, space);
       // Another context was first: its states are the ones to go on from.
       if (end == Commit::kConflict || (end == Commit::kDone && page.more)) return ask(context, one, space);
+      if (end == Commit::kDone) return pulled_all(context, one, space);
       pull_ended(one, context, space);
     });
   });

@@ -4,9 +4,12 @@
 
 #include "base/sim_points.h"
 #include "sim/faults.h"
+#include "wire/segment.h"
 
 namespace oas::sim {
 namespace {
+
+constexpr std::size_t kSegmentsMax = 100'000;
 
 // Relaxed: the server has it all, and cursor and states are lost together or not at all.
 engine::Persist from_cursor(const std::string& space, const std::optional<SpaceCursor>& before,
@@ -30,6 +33,24 @@ void put_state(engine::Persist& persist, const DocumentName& name, Bytes state, 
 Bytes record_at(const Disk& disk, const Bytes& key) {
   const auto at = disk.records.find(key);
   return at == disk.records.end() ? Bytes{} : at->second;
+}
+
+// Edits on their way to the server.
+std::set<WaitingEdit> queued_edits(const Disk& disk) {
+  std::set<WaitingEdit> queued;
+  for (const engine::Put& record : disk.scan(below({'s', 'p'}), kSegmentsMax)) {
+    const auto segment = wire::open_segment(record.value);
+    Bytes rows;
+    if (!segment || !wire::decode_rows(*segment, rows)) continue;  // numbers given up hold no edit
+    for (wire::RowCursor cursor(segment->head, rows); !cursor.done();) {
+      const auto row = cursor.next();
+      if (!row) break;
+      const auto edit = read_edit_event(as_text(row->event.json));
+      const auto delta = edit ? merge::decode_delta(edit->delta) : Result<merge::Delta>();
+      if (edit && delta && !delta->ops.empty()) queued.insert({edit->name, delta->ops.front().op.dot});
+    }
+  }
+  return queued;
 }
 
 }  // namespace
@@ -62,7 +83,8 @@ void DocumentTab::read(const DocumentName& name, Doc& doc) const {
   };
   for (const engine::Put& edit : disk_->scan(edit_range(name), documents::kPendingMax))
     join(edit_of_key(edit.key), edit.value);
-  for (const auto& [first, delta] : doc.unstored) join(first, delta);
+  if (!OAS_MUTANT(kDocUnstoredForgotten))
+    for (const auto& [first, delta] : doc.unstored) join(first, delta);
   doc.replica.refresh(std::move(stored));
 }
 
@@ -112,8 +134,6 @@ void DocumentTab::stored(const DocumentName& name, const merge::Dot& first) {
   const auto at = open_.find(name);
   if (at == open_.end()) return;
   at->second.unstored.erase(first);
-  // Its change was faster: nobody else removes the record.
-  if (!at->second.pending.contains(first)) forget_(one_record(edit_key(name, first)));
 }
 
 void DocumentTab::drop(const DocumentName& name, const merge::Dot& first) {
@@ -142,9 +162,13 @@ std::vector<engine::KeyRange> DocumentTab::apply(const DocumentName& name, const
   return settled;
 }
 
+void DocumentTab::catch_up(const std::string& space, const SpaceCursor& stored) {
+  if (const auto at = at_.find(space); at == at_.end() || at->second != stored) refresh(space);
+}
+
 engine::Persist DocumentTab::accept(const std::string& space, const SpaceCursor& before,
                                     const DocumentServer::Changes& page) {
-  if (const auto at = at_.find(space); at == at_.end() || at->second != before) refresh(space);
+  catch_up(space, before);
   at_.erase(space);
   engine::Persist persist = from_cursor(space, before, page.cursor);
   std::set<DocumentName> touched;
@@ -154,6 +178,7 @@ engine::Persist DocumentTab::accept(const std::string& space, const SpaceCursor&
     touched.insert(name);
   }
   for (const DocumentName& name : touched) {
+    if (OAS_MUTANT(kDocCursorWithoutStates)) break;
     const Doc& doc = open(name);
     put_state(persist, name, doc.replica.accepted().bytes(), doc.accepted);
   }
@@ -168,10 +193,17 @@ void DocumentTab::follow(const std::string& space, const SpaceCursor& before, co
   stands_at(space, page.cursor);
 }
 
-void DocumentTab::settle(const std::string& space) {
+std::vector<WaitingEdit> DocumentTab::judged(const std::string& space) const {
+  std::vector<WaitingEdit> waiting;
   for (const engine::Put& record : disk_->scan(waiting_range(space), documents::kPendingMax))
-    if (open(name_of_edit(record.key)).replica.accepted().version().contains(edit_of_key(record.key)))
-      forget_(one_record(record.key));
+    waiting.push_back({name_of_edit(record.key), edit_of_key(record.key)});
+  // Of a deferred event, or one in a journal that nobody has taken over, the list of the queue says nothing.
+  if (waiting.empty() || !disk_->scan(below({'s', 'd'}), 1).empty() || !disk_->scan(below({'s', 'j'}), 1).empty())
+    return {};
+  if (OAS_MUTANT(kDocQueuedTakenForJudged)) return waiting;
+  const std::set<WaitingEdit> queued = queued_edits(*disk_);
+  std::erase_if(waiting, [&queued](const WaitingEdit& edit) { return queued.contains(edit); });
+  return waiting;
 }
 
 void DocumentTab::refresh(const std::string& space) {
@@ -196,6 +228,9 @@ bool DocumentTab::waits(const std::string& space) const { return !disk_->scan(wa
 engine::Persist store_snapshot(const std::string& space, const std::optional<SpaceCursor>& before,
                                const DocumentServer::Snapshot& snapshot) {
   engine::Persist persist = from_cursor(space, before, snapshot.cursor);
+  // What a restored server does not know is gone, as long as nobody makes it again.
+  if (!OAS_MUTANT(kDocSnapshotKeepsUnknown))
+    persist.deletes = {below(space_prefix('a', space)), below(space_prefix('h', space))};
   for (const auto& [key, record] : snapshot.records) put_state(persist, {space, key}, record.body, record.holds);
   return persist;
 }

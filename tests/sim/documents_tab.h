@@ -21,6 +21,13 @@ namespace oas::sim {
 // Numbers of all edits, by document and first dot.
 using DotNumbers = std::map<std::pair<DocumentName, merge::Dot>, std::uint32_t>;
 
+// An edit of this device, as its record names it.
+struct WaitingEdit {
+  DocumentName name;
+  merge::Dot first;
+  friend auto operator<=>(const WaitingEdit&, const WaitingEdit&) = default;
+};
+
 class DocumentTab {
  public:
   struct Doc {
@@ -34,7 +41,7 @@ class DocumentTab {
     [[nodiscard]] EditNumbers holds() const;
   };
 
-  // `forget`: removes the records of edits that a snapshot has brought.
+  // `forget`: removes the record of an edit that a snapshot has brought.
   using Forget = std::function<void(engine::KeyRange)>;
   DocumentTab(const Disk& disk, Epoch minted, const DotNumbers& numbers, Forget forget)
       : epoch(minted), disk_(&disk), numbers_(&numbers), forget_(std::move(forget)) {}
@@ -59,9 +66,11 @@ class DocumentTab {
   engine::Persist accept(const std::string& space, const SpaceCursor& before, const DocumentServer::Changes& page);
   // The changes were stored by another tab.
   void follow(const std::string& space, const SpaceCursor& before, const DocumentServer::Changes& page);
+  // Nothing came behind the stored cursor: what is open here stands there now, whoever stored what led to it.
+  void catch_up(const std::string& space, const SpaceCursor& stored);
   void stands_at(const std::string& space, const SpaceCursor& cursor) { at_[space] = cursor; }
-  // Records of edits that are accepted already: brought by a snapshot, or stored when the change had been pulled.
-  void settle(const std::string& space);
+  // Waiting edits of the space whose events have left the queue.
+  [[nodiscard]] std::vector<WaitingEdit> judged(const std::string& space) const;
   // Reads anew what is open here.
   void refresh(const std::string& space);
 

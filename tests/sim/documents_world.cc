@@ -55,15 +55,12 @@ std::string id_of(const Value& item) {
 
 DocumentWorld::DocumentWorld(World& world, std::uint64_t seed, bool folds)
     : world_(world), folds_(folds), prng_(hash_mix(seed, 0xD0C5)) {
-  // An event that is lost for good leaves its edit waiting where the tab is gone.
-  world_.faults_.forbid(Fault::kRecordDamaged);
-  if (prng_.chance(1, 2) && !folds_) {
-    // A record that outlives its edit is known by the change it came with, until that is folded.
-    folds_ = true;
-    for (const Fault fault : {Fault::kTabKilled, Fault::kBrowserKilled, Fault::kPowerLoss, Fault::kProfileRolledBack,
-                              Fault::kProfileCloned, Fault::kRestore, Fault::kFrozen, Fault::kTrap})
+  folds_ |= prng_.chance(1, 2);
+  // A profile that has gone back to an older state inherits what its device has acknowledged since, and its edits pass for ones
+  // that have seen what was folded. So do edits that a restored server gets again: no record says that they wait.
+  if (folds_)
+    for (const Fault fault : {Fault::kProfileRolledBack, Fault::kProfileCloned, Fault::kRestore})
       world_.faults_.forbid(fault);
-  }
   DocumentServer& server = world_.server_.documents();
   server.seen_conflicts = &seen_conflicts_;
   for (const auto& device : world_.devices_) {
@@ -103,10 +100,8 @@ void DocumentWorld::forget_refused(std::size_t context) {
     const auto edit = event ? read_edit_event(as_text(event->json)) : std::nullopt;
     const auto delta = edit ? merge::decode_delta(edit->delta) : Result<merge::Delta>();
     if (!edit || !delta || delta->ops.empty()) continue;
-    const merge::Dot first = delta->ops.front().op.dot;
-    // Another tab may have removed the record already; what is in this one's memory goes all the same.
-    tabs_.at(context).docs->drop(edit->name, first);
-    if (disk.records.contains(edit_key(edit->name, first))) forget(context, one_record(edit_key(edit->name, first)));
+    const WaitingEdit refused{edit->name, delta->ops.front().op.dot};
+    if (disk.records.contains(edit_key(refused.name, refused.first))) leave(context, refused);
   }
 }
 
@@ -137,8 +132,19 @@ void DocumentWorld::run(std::size_t context, std::uint64_t life, const std::func
   Tab* const one = tab(context, life);
   if (one == nullptr) return;
   const std::int64_t until = world_.contexts_[context]->frozen_until;
-  if (world_.now_ >= until) return action(*one);
-  world_.at(until, [this, context, life, action] { run(context, life, action); });
+  if (world_.now_ >= until && one->mail.empty()) return action(*one);
+  one->mail.push_back(action);
+  if (one->mail.size() == 1)
+    world_.at(std::max(world_.now_, until), [this, context, life] { read_mail(context, life); });
+}
+
+// In the old order, also where the tab was woken before its time.
+void DocumentWorld::read_mail(std::size_t context, std::uint64_t life) {
+  Tab* const one = tab(context, life);
+  if (one == nullptr) return;
+  const std::int64_t until = world_.contexts_[context]->frozen_until;
+  if (world_.now_ < until) return world_.at(until, [this, context, life] { read_mail(context, life); });
+  for (const auto& action : std::exchange(one->mail, {})) action(*one);
 }
 
 // What a tab says reaches all others of its device.
@@ -167,8 +173,9 @@ void DocumentWorld::stored(std::size_t context, std::uint32_t number, const std:
   const auto at = tabs_.find(context);
   if (edit == edits_.end() || at == tabs_.end()) return;
   at->second.docs->stored(edit->second.name, edit->second.first);
-  if (event) at->second.receipts[*event] = number;
   tell(context, [one = edit->second](DocumentTab& docs) { docs.keep(one.name, one.delta); });
+  if (event && at->second.refused.contains(*event)) return not_taken(context, number);
+  if (event) at->second.receipts[*event] = number;
 }
 
 void DocumentWorld::refused(std::size_t context, std::uint32_t number) {
@@ -189,20 +196,30 @@ void DocumentWorld::settled(std::size_t context, const engine::Settled& settled)
       verdicts[seq.value] = sync::VerdictKind::kApplied;
   for (const auto& one : settled.exceptions) verdicts[one.seq.value] = static_cast<sync::VerdictKind>(one.kind);
   for (const auto& [seq, verdict] : verdicts) {
-    const auto receipt = receipts.find({settled.stream, {seq}});
-    if (receipt == receipts.end() || verdict == sync::VerdictKind::kDeferred) continue;
+    if (verdict == sync::VerdictKind::kDeferred) continue;
+    const EventId event{settled.stream, {seq}};
+    const bool taken = verdict == sync::VerdictKind::kApplied || verdict == sync::VerdictKind::kDuplicate;
+    const auto receipt = receipts.find(event);
+    if (receipt == receipts.end()) {
+      if (!taken) at->second.refused.insert(event);
+      continue;
+    }
     const std::uint32_t number = receipt->second;
     receipts.erase(receipt);
-    if (verdict != sync::VerdictKind::kApplied && verdict != sync::VerdictKind::kDuplicate) dropped(context, number);
+    if (!taken) not_taken(context, number);
   }
 }
 
-// Rejected or passed over: it will never be part of the document. Its dead letter keeps it.
-void DocumentWorld::dropped(std::size_t context, std::uint32_t number) {
+// Rejected or passed over.
+void DocumentWorld::not_taken(std::size_t context, std::uint32_t number) {
   const MadeEdit& edit = edits_.at(number);
-  Tab& tab = tabs_.at(context);
-  tab.own.erase(number);
-  tab.docs->drop(edit.name, edit.first);
+  tabs_.at(context).own.erase(number);
+  leave(context, {edit.name, edit.first});
+}
+
+// It waits no longer: it is in what the server has, or its dead letter keeps it.
+void DocumentWorld::leave(std::size_t context, const WaitingEdit& edit) {
+  tabs_.at(context).docs->drop(edit.name, edit.first);
   tell(context, [edit](DocumentTab& docs) { docs.drop(edit.name, edit.first); });
   forget(context, one_record(edit_key(edit.name, edit.first)));
 }

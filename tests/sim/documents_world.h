@@ -67,14 +67,22 @@ class DocumentWorld {
   void check();
 
  private:
+  struct Pull {
+    bool again = false;  // somebody wants another one behind it
+    bool looked = false;  // for edits that were judged
+    std::vector<WaitingEdit> judged;  // before the request in hand began
+  };
   struct Tab {
     std::unique_ptr<DocumentTab> docs;
     std::uint64_t life{};
     std::map<EventId, std::uint32_t> receipts;
+    std::set<EventId>
+        refused;  // before there was a receipt: another context was faster than the news that it is stored
     std::uint64_t letters{};  // as the status last said
     EditNumbers own;  // edits made here that were not refused
     std::map<std::string, std::deque<std::function<void()>>> turns;  // by space: one at a time
-    std::map<std::string, bool> pulling;  // by space: whether to look again
+    std::map<std::string, Pull> pulling;  // by space
+    std::deque<std::function<void(Tab&)>> mail;  // that came while it was frozen
   };
   using Answered = std::function<void()>;
 
@@ -83,6 +91,7 @@ class DocumentWorld {
   [[nodiscard]] Tab* tab(std::size_t context, std::uint64_t life);
   void later(std::size_t context, std::int64_t delay, std::function<void(Tab&)> action);
   void run(std::size_t context, std::uint64_t life, const std::function<void(Tab&)>& action);
+  void read_mail(std::size_t context, std::uint64_t life);
   void tell(std::size_t context, const std::function<void(DocumentTab&)>& message);
   void forget(std::size_t context, engine::KeyRange edit);
   void forget_refused(std::size_t context);
@@ -92,13 +101,15 @@ class DocumentWorld {
                const Result<documents::Edit>& made);
   void queue(std::size_t context, Tab& tab, MadeEdit edit);
   void check_flicker(const Tab& tab) const;
-  void dropped(std::size_t context, std::uint32_t number);
+  void not_taken(std::size_t context, std::uint32_t number);
+  void leave(std::size_t context, const WaitingEdit& edit);
   [[nodiscard]] documents::Replica::Writer place(std::size_t context, const Tab& tab, const DocumentName& name);
 
   // pulls (documents_pull.cc)
   using Exchange = std::function<Answered(DocumentServer&, const DocumentServer::Now&)>;
   void pull(std::size_t context, Tab& tab, const std::string& space);
   void ask(std::size_t context, Tab& tab, const std::string& space);
+  void pulled_all(std::size_t context, Tab& tab, const std::string& space);
   void pull_ended(Tab& tab, std::size_t context, const std::string& space);
   void exchange(std::size_t context, const std::string& space, Exchange serve);
   void take(std::size_t context, Tab& tab, const std::string& space, const SpaceCursor& before,
