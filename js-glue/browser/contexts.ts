@@ -29,16 +29,19 @@ export function broadcastChannel(database: string): Channel | undefined {
 /** Posting takes a tenth of what storing an event takes: whoever awaits the event goes on first. */
 function postsLater<T>(channel: BroadcastChannel): { post(message: T): void; close(): void } {
   let waiting: T[] = [];
+  let closed = false;
   const flush = (): void => {
-    for (const message of waiting) channel.postMessage(message);
-    waiting = [];
+    const due = waiting;
+    waiting = []; // before: one that cannot be posted holds up no later one
+    for (const message of due) channel.postMessage(message);
   };
   return {
     post(message) {
-      if (waiting.push(message) === 1) setTimeout(flush);
+      if (!closed && waiting.push(message) === 1) setTimeout(flush);
     },
     close() {
       flush(); // others wait for what was said last, such as that the lease is free
+      closed = true;
       channel.close();
     },
   };

@@ -204,34 +204,30 @@ export class Replicas {
 
   /** Another context made this edit and has stored it. */
   keep(name: DocumentName, delta: Uint8Array): void {
-    const at = entityOf(name);
-    const open = this.#open.get(at);
-    if (!open) {
-      // What is being read may have been read before the edit was stored.
-      this.#opening.get(at)?.then(
-        () => this.keep(name, delta),
-        () => undefined, // told to whoever opens it
-      );
-      return;
-    }
-    this.#core.keep(open.handle, delta);
-    open.moves++;
-    this.#changed(name, "context");
+    this.#onceRead(name, (open) => {
+      this.#core.keep(open.handle, delta);
+      open.moves++;
+      this.#changed(name, "context");
+    });
   }
 
   drop(name: DocumentName, edit: EditName): void {
-    this.stored(name, edit);
+    this.#onceRead(name, (open) => {
+      this.stored(name, edit);
+      if (this.#core.drop(open.handle, edit)) this.#changed(name, "server");
+    });
+  }
+
+  /** On the open document; one that is being read may have been read before the records changed, so behind that. */
+  #onceRead(name: DocumentName, work: (open: OpenDocument) => void): void {
     const at = entityOf(name);
     const open = this.#open.get(at);
-    if (!open) {
-      // What is being read may have been read before the edit's record went.
+    if (open) work(open);
+    else
       this.#opening.get(at)?.then(
-        () => this.drop(name, edit),
+        () => this.#onceRead(name, work),
         () => undefined, // told to whoever opens it
       );
-      return;
-    }
-    if (this.#core.drop(open.handle, edit)) this.#changed(name, "server");
   }
 
   /**

@@ -28,12 +28,12 @@ export function encodingFor(accept: string | undefined, type: string, size: numb
   );
 }
 
-/** `bytes` packed; `version` names them and their content. Two requests at once pack once. */
-export function packedFile(version: string, bytes: Buffer, encoding: Encoding): Promise<Buffer> {
+/** What `read` gives, packed; `version` names the file and its content. It is read and packed once, however many ask. */
+export function packedFile(version: string, read: () => Promise<Buffer>, encoding: Encoding): Promise<Buffer> {
   const key = `${encoding} ${version}`;
   const known = kept.get(key);
   if (known) return known;
-  const packed = PACK[encoding](bytes);
+  const packed = read().then(PACK[encoding]);
   packed.catch(() => kept.delete(key));
   kept.set(key, packed);
   if (kept.size > KEPT_MAX) kept.delete(kept.keys().next().value ?? key);

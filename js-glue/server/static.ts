@@ -71,8 +71,8 @@ export async function serveFile(
     response.writeHead(304, headers).end();
     return true;
   }
-  const plain = await readFile(path);
-  const bytes = encoding ? await packedFile(`${version} ${path}`, plain, encoding) : plain;
+  const read = (): Promise<Buffer> => readFile(path);
+  const bytes = await (encoding ? packedFile(`${version} ${path}`, read, encoding) : read());
   response.writeHead(200, { ...headers, "content-length": bytes.length });
   response.end(request.method === "HEAD" ? undefined : bytes);
   return true;

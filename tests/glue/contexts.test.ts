@@ -45,6 +45,7 @@ describe("channel between contexts", () => {
     channel?.post(Uint8Array.of(1));
     channel?.close();
     assert.deepEqual(posted, [1]);
+    channel?.post(Uint8Array.of(2));
     mock.timers.tick(0);
     assert.deepEqual(posted, [1]);
   });
