@@ -114,6 +114,8 @@ export class EditQueue {
         this.drop(name, edit);
         return shelf.forget(name, edit);
       })
+      // Said again now that its record is gone: a context that has read storage in between has it once more.
+      .then(() => this.drop(name, edit))
       .catch(failed)
       .finally(() => this.#leaving.delete(at));
   }

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { DocumentsCore } from "../../js-glue/core/documents-core.ts";
 import { MemoryStore } from "../../js-glue/core/memory-store.ts";
-import type { KeyRange, StoredRecord } from "../../js-glue/core/ports.ts";
+import type { KeyRange, StoredRecord, WriteBatch } from "../../js-glue/core/ports.ts";
+import type { DocumentMessage } from "../../js-glue/documents/contexts.ts";
+import { EditQueue } from "../../js-glue/documents/edit-queue.ts";
 import { type Change, type EditAt, Replicas } from "../../js-glue/documents/replicas.ts";
 import { Shelf, type StoredEdit } from "../../js-glue/documents/shelf.ts";
 
@@ -26,6 +28,15 @@ class SlowStore extends MemoryStore {
     this.between = undefined;
     await between.act();
     return found;
+  }
+
+  /** Happens once, before anything more is stored. */
+  beforeCommit: (() => Promise<void>) | undefined;
+  override async commit(batch: WriteBatch): Promise<void> {
+    const act = this.beforeCommit;
+    this.beforeCommit = undefined;
+    await act?.();
+    return super.commit(batch);
   }
 }
 
@@ -162,6 +173,30 @@ describe("replicas of one device", () => {
     store.between = { letter: "p", act };
     await two.value();
     assert.deepEqual(await two.value(), { a: 1 });
+  });
+
+  test("an edit that another context reads before its record is gone is not there afterwards", async () => {
+    const { one, two, store } = await world();
+    const edit = await one.put({ a: 1 });
+    assert.deepEqual(await two.value(), { a: 1 });
+    const queue = new EditQueue({
+      engine: undefined as never, // an edit leaves without it
+      replicas: one.replicas,
+      shelf: one.shelf,
+      channel: {
+        post(message: DocumentMessage) {
+          if (message.say === "dropped") two.replicas.drop(name, message.edit);
+        },
+        close: () => undefined,
+      },
+      failed: (error) => assert.fail(String(error)),
+      stale: () => Promise.resolve(),
+      pull: () => Promise.resolve(),
+    });
+    store.beforeCommit = () => two.replicas.exclusive(SPACE, () => two.replicas.refresh(SPACE));
+    queue.leave(name, edit, Promise.resolve());
+    while (queue.isLeaving(name, edit)) await new Promise((resolve) => setTimeout(resolve, 1));
+    assert.equal(await two.value(), null);
   });
 
   test("a snapshot takes away what the server does not know", async () => {

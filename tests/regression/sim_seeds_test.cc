@@ -38,6 +38,8 @@ constexpr Story kSafety[] = {
 constexpr Story kDocuments[] = {
     {"3", "an edit waits though its event is gone and its tab is dead"},
     {"54", "a restored server does not know a document that a device holds"},
+    {"1172", "a tab reads an edit between the word that it is refused and the end of its record"},
+    {"1666", "a refused edit is sent again after somebody has removed what it had made"},
 };
 
 }  // namespace

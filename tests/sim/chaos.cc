@@ -125,6 +125,7 @@ void World::retry_letter(Device& device) {
     context.calls[command] = {
         .number = label.number, .lane = static_cast<Lane>(record.key[9]), .strict = true, .fixed = true, .text = {}};
     ledger_.fates[label.number].corrected = true;
+    ledger_.fates[label.number].corrected_at = static_cast<std::uint32_t>(ledger_.fates.size() - 1);
     feed(index, engine::Command{command, engine::Command::Op::kDeadLetterRetry, args});
   }
 }

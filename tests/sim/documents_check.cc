@@ -136,8 +136,11 @@ void DocumentWorld::check_replica(const Disk& disk, const DocumentTab& docs, con
   }
   for (const auto& [name, doc] : docs.documents()) {
     if (name.space != space) continue;
-    if (doc.replica.pending() != 0)
-      return fail("documents: an edit of " + entity_of(name) + " waits for ever in " + who);
+    if (doc.replica.pending() != 0) {
+      std::string which;
+      for (const auto& [first, number] : doc.pending) which += " " + std::to_string(number);
+      return fail("documents: an edit of " + entity_of(name) + " waits for ever in " + who + ", numbers" + which);
+    }
     const auto record = records.find(name.key);
     const Bytes body =
         record == records.end() || record->second.body.empty() ? merge::Document().bytes() : record->second.body;
@@ -224,13 +227,15 @@ void DocumentWorld::check_edit(const MadeEdit& edit, std::uint32_t number, const
       break;
     case Intent::kRemove:
     case Intent::kRemoveItem: {
-      // Nothing comes back below a deletion but what somebody wrote who had not seen it, or made anew.
+      // Nothing comes back below a deletion but what somebody wrote who had not seen it, or made anew: a refused edit that is
+      // sent again after the deletion was made is such a one.
       if (here == nullptr) return;
       const bool reason = std::any_of(applied.begin(), applied.end(), [&](std::uint32_t other) {
         const MadeEdit& one = edits_.at(other);
         const bool there =
             one.place == edit.place || one.place.starts_with(edit.place + "/") || one.intent == Intent::kMake;
-        return other != number && there && one.intent != edit.intent && !edit.seen.contains(other);
+        const bool sent_again = world_.ledger_.fates[other].corrected_at > number;
+        return other != number && there && one.intent != edit.intent && (!edit.seen.contains(other) || sent_again);
       });
       if (!reason) return fail("documents: what " + told(number, edit) + " removed is back");
       return;

@@ -217,11 +217,18 @@ void DocumentWorld::not_taken(std::size_t context, std::uint32_t number) {
   leave(context, {edit.name, edit.first});
 }
 
-// It waits no longer: it is in what the server has, or its dead letter keeps it.
+// It waits no longer: it is in what the server has, or its dead letter keeps it. Said again when its record is gone: who has read
+// storage in between has it once more.
 void DocumentWorld::leave(std::size_t context, const WaitingEdit& edit) {
+  drop(context, edit);
+  engine::Persist persist;
+  persist.deletes.push_back(one_record(edit_key(edit.name, edit.first)));
+  commit(context, std::move(persist), [this, context, edit](Tab&, Commit) { drop(context, edit); });
+}
+
+void DocumentWorld::drop(std::size_t context, const WaitingEdit& edit) {
   tabs_.at(context).docs->drop(edit.name, edit.first);
   tell(context, [edit](DocumentTab& docs) { docs.drop(edit.name, edit.first); });
-  forget(context, one_record(edit_key(edit.name, edit.first)));
 }
 
 // --- edits -----------------------------------------------------------------------------------------------------------

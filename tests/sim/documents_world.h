@@ -103,6 +103,7 @@ class DocumentWorld {
   void check_flicker(const Tab& tab) const;
   void not_taken(std::size_t context, std::uint32_t number);
   void leave(std::size_t context, const WaitingEdit& edit);
+  void drop(std::size_t context, const WaitingEdit& edit);
   [[nodiscard]] documents::Replica::Writer place(std::size_t context, const Tab& tab, const DocumentName& name);
 
   // pulls (documents_pull.cc)

@@ -28,6 +28,7 @@ struct Fate {
   bool accepted{};
   bool refused{};
   bool corrected{};  // somebody has tried to correct it
+  std::uint32_t corrected_at{};  // the newest event when that was last tried
   bool retried{};  // its corrected form was accepted
   bool excused{};  // may be lost: a relaxed promise and a power cut, a rolled back profile, a damaged record
   bool document{};  // an edit: what must have come of it is for the documents' own judge
