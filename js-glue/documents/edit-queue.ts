@@ -114,8 +114,8 @@ export class EditQueue {
         this.drop(name, edit);
         return shelf.forget(name, edit);
       })
-      // Said again now that its record is gone: a context that has read storage in between has it once more.
-      .then(() => this.drop(name, edit))
+      // Said again once its record is gone, as far as anybody knows: a context that has read storage in between has it once more.
+      .finally(() => this.drop(name, edit))
       .catch(failed)
       .finally(() => this.#leaving.delete(at));
   }
