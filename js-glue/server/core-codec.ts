@@ -3,7 +3,9 @@
 import type { Position } from "../core/events.ts";
 import type {
   DeferredRow,
+  EventColumns,
   Mark,
+  PlainPlan,
   PlannedBlock,
   PlannedEvent,
   SessionRows,
@@ -193,6 +195,32 @@ export function readBlock(from: Reader): PlannedBlock {
     groups: from.list(() => ({ type: from.text(), module: from.text(), count: from.u32(), hlc: from.u64() })),
   };
 }
+
+const readColumns = (from: Reader): EventColumns => ({
+  count: from.u32(),
+  epoch: from.bytes(),
+  lane: from.bytes(),
+  seq: from.bytes(),
+  hash: from.bytes(),
+  type: from.bytes(),
+  module: from.bytes(),
+  entity: from.bytes(),
+  hlc: from.bytes(),
+  json: from.bytes(),
+});
+
+export const readPlain = (from: Reader): PlainPlan => ({
+  moves: from.list(() => readStreamWrite(from)),
+  groups: from.list(() => ({
+    lane: from.u8(),
+    type: from.text(),
+    module: from.text(),
+    count: from.u32(),
+    hlc: from.u64(),
+  })),
+  events: readColumns(from),
+  blocks: from.list(() => readBlock(from)),
+});
 
 export function readStored(from: Reader): StoredEvent {
   return {

@@ -13,6 +13,7 @@ import { instantiate, simdSupported } from "../core/load.ts";
 import {
   Reader,
   readBlock,
+  readPlain,
   readPlanned,
   readStored,
   readStreamWrite,
@@ -24,6 +25,7 @@ import {
 import type {
   DeferredRow,
   HashProbe,
+  PlainPlan,
   PlannedBlock,
   PlannedEvent,
   ReplyContext,
@@ -49,6 +51,7 @@ const Op = {
   releasable: 7,
   entityHash: 8,
   openSegment: 9,
+  planPlain: 10,
 } as const;
 const DEFERRED = 2;
 const HEAD_BYTES = 10;
@@ -88,9 +91,7 @@ class Session implements ServerSession {
   }
 
   plan(rows: SessionRows, takeBlocks = false): HashProbe | undefined {
-    const input = new Writer().u32(this.#number).u8(takeBlocks ? 1 : 0);
-    writeRows(input, rows);
-    const from = new Reader(this.#call(Op.plan, input.bytes));
+    const from = this.#plan(Op.plan, rows, takeBlocks);
     const probe = from.u8() ? { stream: from.stream(), from: from.count(), to: from.count() } : undefined;
     this.#planned = from.list(() => readPlanned(from));
     this.#blocks = from.list(() => readBlock(from));
@@ -100,6 +101,17 @@ class Session implements ServerSession {
     });
     this.#failed.clear();
     return probe;
+  }
+
+  planPlain(rows: SessionRows, takeBlocks: boolean): PlainPlan | undefined {
+    const from = this.#plan(Op.planPlain, rows, takeBlocks);
+    return from.u8() ? readPlain(from) : undefined;
+  }
+
+  #plan(op: number, rows: SessionRows, takeBlocks: boolean): Reader {
+    const input = new Writer().u32(this.#number).u8(takeBlocks ? 1 : 0);
+    writeRows(input, rows);
+    return new Reader(this.#call(op, input.bytes));
   }
 
   stillRuns(index: number): boolean {

@@ -25,7 +25,16 @@ import { step } from "./operations/trace.ts";
 import { quickPush } from "./quick-push.ts";
 import type { RecentDevices } from "./recent-devices.ts";
 import { NeedsCare, runEvent, type Verdict } from "./run-event.ts";
-import type { OpenSession, PlannedEvent, ServerSession, SessionRows, SessionWrites, VoidWrite } from "./session.ts";
+import type {
+  EventGroup,
+  OpenSession,
+  PlannedBlock,
+  PlannedEvent,
+  ServerSession,
+  SessionRows,
+  SessionWrites,
+  VoidWrite,
+} from "./session.ts";
 import { Kind, VoidReason } from "./session.ts";
 import { isBuried } from "./store/privacy.ts";
 import { LostRace } from "./store/sql-store.ts";
@@ -58,10 +67,12 @@ export interface Exchange {
   /** Deferred events of this device may be released now. */
   readonly release: boolean;
   readonly verdicts: readonly { readonly lane: number; readonly kind: number }[];
+  /** Applied events that were not looked at one by one and are not among the verdicts. */
+  readonly groups: readonly EventGroup[];
   readonly voids: readonly VoidWrite[];
 }
 
-const nothing = { release: false, verdicts: [], voids: [] };
+const nothing = { release: false, verdicts: [], groups: [], voids: [] };
 const VOID_NAMES = Object.keys(VoidReason);
 const PROBES_MAX = 64;
 /** A deferred event that waits for others is looked at this often, in case nothing else wakes it. */
@@ -98,10 +109,11 @@ export async function exchange(
 }
 
 async function applyPush(options: SyncOptions, subject: Caller, session: ServerSession): Promise<Exchange> {
-  if (await quickPush(options, subject, session)) {
-    const verdicts = session.planned.map(({ id }) => ({ lane: id.lane, kind: Kind.applied }));
-    const applied = { ...counts([]), applied: verdicts.length + eventsOfBlocks(session.blocks) };
-    return { ...applied, ...nothing, device: session.device, reply: session.reply(context(options)), verdicts };
+  const plain = await quickPush(options, subject, session);
+  if (plain) {
+    const groups = [...plain.groups, ...groupsOf(plain.blocks)];
+    const applied = { ...counts([]), applied: countOf(groups) };
+    return { ...nothing, ...applied, groups, device: session.device, reply: session.reply(context(options)) };
   }
   try {
     return await writeExchange(options, subject, session, false);
@@ -115,21 +127,21 @@ async function applyPush(options: SyncOptions, subject: Caller, session: ServerS
 function count(
   { metrics, insight }: SyncOptions,
   { tenant }: Subject,
-  { planned, blocks }: ServerSession,
+  { planned }: ServerSession,
   done: Exchange,
   seconds: number,
 ): void {
   metrics.exchange({
-    pull: done.verdicts.length + blocks.length === 0,
+    pull: done.verdicts.length + done.groups.length === 0,
     seconds,
-    packed: eventsOfBlocks(blocks),
+    applied: done.groups.map(({ lane, count }) => [LANES[lane] ?? "", count]),
     verdicts: done.verdicts.map(({ lane, kind }) => [LANES[lane] ?? "", VERDICT_KINDS[kind] ?? ""]),
     streams: streamFigures(done.reply),
     voids: done.voids.map(({ reason, from, to }) => [VOID_NAMES[reason] ?? "", to - from + 1]),
     recovered: planned.filter(({ recovered }) => recovered).length,
   });
   insight.events(tenant, planned);
-  for (const { groups } of blocks) for (const group of groups) insight.add(tenant, group, group.count);
+  for (const group of done.groups) insight.add(tenant, group, group.count);
   done.verdicts.forEach(({ kind }, i) => {
     if (planned[i]?.type === DOCUMENT_EVENT) metrics.documentEdit(VERDICT_KINDS[kind] ?? "");
   });
@@ -188,9 +200,11 @@ function writeExchange(
     await writeVoids(tx, subject, session.device, writes, now);
     const deferred = await writeEvents(tx, subject, session, device, verdicts, now);
     const release = device.deferredCount + deferred > 0;
+    const groups = groupsOf(session.blocks);
     return {
       ...counts(verdicts),
-      applied: counts(verdicts).applied + eventsOfBlocks(session.blocks),
+      applied: counts(verdicts).applied + countOf(groups),
+      groups,
       device: session.device,
       reply: session.reply(context(options)),
       release,
@@ -418,6 +432,11 @@ const counts = (verdicts: readonly Verdict[]): Pick<Exchange, "applied" | "rejec
     duplicate: of(Kind.duplicate),
   };
 };
+
+const groupsOf = (blocks: readonly PlannedBlock[]): readonly EventGroup[] =>
+  blocks.flatMap(({ stream, groups }) => groups.map((group) => ({ lane: stream.lane, ...group })));
+
+const countOf = (groups: readonly EventGroup[]): number => groups.reduce((sum, { count }) => sum + count, 0);
 
 const context = ({ store, now, horizon, credit, load }: SyncOptions) => ({
   incarnation: store.incarnation,

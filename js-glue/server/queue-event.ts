@@ -70,7 +70,7 @@ export async function queueEvent(options: QueueOptions, subject: Caller, event: 
   options.metrics.exchange({
     pull: false,
     seconds: (performance.now() - start) / 1_000,
-    packed: 0,
+    applied: [],
     verdicts: [[LANES[queued.id.lane] ?? "", VERDICT_KINDS[queued.kind] ?? ""]],
     streams: [],
     voids: [],

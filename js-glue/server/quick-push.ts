@@ -3,15 +3,14 @@
  * decided by the same core from the same rows and written by one statement; anything else takes the usual way in push.ts.
  */
 
-import { blockRows, eventsOfBlocks, planWith } from "./analytics-blocks.ts";
+import { blockRows, eventsOfBlocks } from "./analytics-blocks.ts";
 import type { Caller } from "./auth.ts";
 import { checkOwner } from "./context.ts";
 import type { Handlers } from "./handlers.ts";
 import { RecentDevices } from "./recent-devices.ts";
-import type { PlannedEvent, ServerSession, StreamWrite } from "./session.ts";
-import { Kind } from "./session.ts";
+import type { PlainPlan, ServerSession } from "./session.ts";
 import type { DeviceHead, PushRows } from "./store/reads.ts";
-import type { InboxEvent, Store } from "./store/store.ts";
+import type { Store } from "./store/store.ts";
 
 export interface QuickOptions {
   readonly store: Store;
@@ -21,23 +20,20 @@ export interface QuickOptions {
   readonly takeBlocks: () => Promise<boolean>;
 }
 
-const isPlain = (handlers: Handlers, event: PlannedEvent): boolean =>
-  event.run &&
-  event.refused === 0 &&
-  !event.recovered &&
-  event.dedupeKey === "" &&
-  event.replaces === undefined &&
-  handlers.of(event.type) === undefined;
-
-/** True when the push was applied, every event of it; false when nothing happened. Rejects as `exchange` does. */
-export async function quickPush(options: QuickOptions, subject: Caller, session: ServerSession): Promise<boolean> {
+/** What was applied, every event of the push; undefined when nothing happened. Rejects as `exchange` does. */
+export async function quickPush(
+  options: QuickOptions,
+  subject: Caller,
+  session: ServerSession,
+): Promise<PlainPlan | undefined> {
   const { store, recent } = options;
   const lane = store.fastLane;
-  if (!lane) return false;
+  if (!lane) return undefined;
   const key = RecentDevices.key(subject.tenant, session.device);
   const known = recent.rows(key, session.needs);
   if (known?.head && isOwner(known.head, subject)) {
-    if (await attempt(options, subject, session, known)) return true;
+    const done = await attempt(options, subject, session, known);
+    if (done) return done;
     recent.forget(key);
   }
   return attempt(options, subject, session, await lane.read(subject.tenant, session.device, session.needs));
@@ -58,48 +54,29 @@ async function attempt(
   subject: Caller,
   session: ServerSession,
   rows: PushRows,
-): Promise<boolean> {
-  const { store, handlers, recent } = options;
+): Promise<PlainPlan | undefined> {
+  const { store, handlers, recent, now } = options;
+  const { tenant } = subject;
   const { head, streams } = rows;
-  if (!head) return false;
+  if (!head) return undefined;
   checkOwner(head, subject);
-  if (head.deferredCount > 0 || head.lateHead > session.lateSeen) return false;
+  if (head.deferredCount > 0 || head.lateHead > session.lateSeen) return undefined;
   const sessionRows = { incarnation: store.incarnation, streams, deferred: [], late: [] };
-  if (planWith(session, sessionRows, handlers, await options.takeBlocks())) return false;
-  const { planned, blocks } = session;
-  if (planned.length + blocks.length === 0 || !planned.every((event) => isPlain(handlers, event))) return false;
-  const { streams: moves, voids, recovered } = session.writes();
-  if (voids.length > 0 || recovered.length > 0 || moves.length === 0) return false;
-  const done = await write(options, subject, head, moves, session);
-  const arrived = planned.length + eventsOfBlocks(blocks);
-  if (done) recent.moved(RecentDevices.key(subject.tenant, session.device), rows, moves, arrived);
-  return done;
+  const plan = session.planPlain(sessionRows, await options.takeBlocks());
+  if (!plan || isAwaited(plan, handlers)) return undefined;
+  const { moves, events, blocks } = plan;
+  const done = await store.fastLane!.apply({
+    tenant,
+    before: head,
+    moves,
+    events,
+    blocks: blockRows(blocks, head.arrivalHead + events.count + 1),
+    now: now(),
+  });
+  if (!done) return undefined;
+  recent.moved(RecentDevices.key(tenant, session.device), rows, moves, events.count + eventsOfBlocks(blocks));
+  return plan;
 }
 
-function write(
-  { store, now }: QuickOptions,
-  { tenant }: Caller,
-  head: DeviceHead,
-  moves: readonly StreamWrite[],
-  { planned, blocks }: ServerSession,
-): Promise<boolean> {
-  const receivedAt = now();
-  const events = planned.map(
-    (event, i): InboxEvent => ({
-      id: event.id,
-      arrival: head.arrivalHead + i + 1,
-      hash: event.hash,
-      status: Kind.applied,
-      code: 0,
-      type: event.type,
-      module: event.module,
-      entity: event.entity,
-      hlc: event.hlc,
-      recovered: false,
-      receivedAt,
-      payload: event.json,
-    }),
-  );
-  const rows = blockRows(blocks, head.arrivalHead + planned.length + 1);
-  return store.fastLane!.apply({ tenant, before: head, moves, events, blocks: rows, now: receivedAt });
-}
+const isAwaited = ({ groups, blocks }: PlainPlan, handlers: Handlers): boolean =>
+  [groups, ...blocks.map((block) => block.groups)].some((some) => some.some(({ type }) => handlers.of(type)));

@@ -89,6 +89,38 @@ export interface PlannedEvent {
   readonly after: readonly Position[];
 }
 
+/** How many events of one lane, type and module there are; `hlc` is the first one's, the others lie close behind it. */
+export interface EventGroup {
+  readonly lane: number;
+  readonly type: string;
+  readonly module: string;
+  readonly count: number;
+  readonly hlc: bigint;
+}
+
+/** Events by column, each value behind its size as PostgreSQL's arrays have them (src/engine/event_columns.h). */
+export interface EventColumns {
+  readonly count: number;
+  readonly epoch: Uint8Array;
+  readonly lane: Uint8Array;
+  readonly seq: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly type: Uint8Array;
+  readonly module: Uint8Array;
+  readonly entity: Uint8Array;
+  readonly hlc: Uint8Array;
+  readonly json: Uint8Array;
+}
+
+/** A push all of which may be written as applied. */
+export interface PlainPlan {
+  readonly moves: readonly StreamWrite[];
+  /** The events of `events`; those of blocks are counted there. */
+  readonly groups: readonly EventGroup[];
+  readonly events: EventColumns;
+  readonly blocks: readonly PlannedBlock[];
+}
+
 /** Consecutive analytics events that simply apply, as the segments they came in. */
 export interface PlannedBlock {
   readonly stream: StreamRef;
@@ -97,12 +129,7 @@ export interface PlannedBlock {
   /** The rolling hash after each event, 8 bytes each, little-endian. */
   readonly hashes: Uint8Array;
   /** How many events of one type and module there are; `hlc` is the first one's. */
-  readonly groups: readonly {
-    readonly type: string;
-    readonly module: string;
-    readonly count: number;
-    readonly hlc: bigint;
-  }[];
+  readonly groups: readonly Omit<EventGroup, "lane">[];
 }
 
 /** An event read back from a segment. */
@@ -154,6 +181,11 @@ export interface ServerSession {
   plan(rows: SessionRows, takeBlocks?: boolean): HashProbe | undefined;
   readonly planned: readonly PlannedEvent[];
   readonly blocks: readonly PlannedBlock[];
+  /**
+   * As `plan`, for a push that needs no further look at the store and whose events nobody has to run: then all there is to
+   * write, and `planned` stays empty. Undefined for any other, which has to be planned as usual.
+   */
+  planPlain(rows: SessionRows, takeBlocks: boolean): PlainPlan | undefined;
   /** False for events that must not be run: refused, waiting, or behind one of their entity that came back deferred. */
   stillRuns(index: number): boolean;
   outcome(index: number, kind: number, code: number): void;

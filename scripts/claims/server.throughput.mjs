@@ -15,7 +15,11 @@ export const claim = {
   async run({ quick }) {
     const [figures] = await runProgram("tests/server/throughput.main.ts", [
       {
-        args: [...(quick ? [40_000, 2_000] : [200_000, 6_000]), await nativeProgram("oas"), await pouchPackages()],
+        args: [
+          ...(quick ? [40_000, 2, 2_000] : [100_000, 5, 6_000]),
+          await nativeProgram("oas"),
+          await pouchPackages(),
+        ],
         postgres: true,
         durable: true,
       },

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "engine/calls_write.h"
 #include "wire/json_check.h"
 #include "wire/reader.h"
 #include "wire/segment.h"
@@ -131,109 +132,6 @@ Result<sync::ReplyContext> read_context(Reader& in) {
   return context;
 }
 
-// --- writing ------------------------------------------------------------------------------------------------------------
-
-void write_count(Writer& out, std::size_t count) { out.u32(static_cast<std::uint32_t>(count)); }
-void write_bytes(Writer& out, ByteView bytes) {
-  write_count(out, bytes.size());
-  out.raw(bytes);
-}
-void write_stream(Writer& out, StreamId stream) {
-  out.u64(stream.epoch.value);
-  out.u8(static_cast<std::uint8_t>(stream.lane));
-}
-void write_id(Writer& out, const EventId& id) {
-  write_stream(out, id.stream);
-  out.u64(id.seq.value);
-}
-void write_mark(Writer& out, const Watermark& mark) {
-  out.u64(mark.seq.value);
-  out.u64(mark.hash.value);
-}
-
-void write_needs(Writer& out, const std::vector<sync::StreamNeed>& needs) {
-  write_count(out, needs.size());
-  for (const sync::StreamNeed& need : needs) {
-    write_stream(out, need.stream);
-    out.u64(need.stored.value);
-    out.u8(need.mark_only ? 1 : 0);
-    write_count(out, need.hashes_at.size());
-    for (const Sequence seq : need.hashes_at) out.u64(seq.value);
-  }
-}
-
-void write_planned(Writer& out, const sync::PlannedEvent& planned) {
-  write_id(out, planned.id);
-  out.u64(planned.hash.value);
-  out.u64(planned.event.hlc.value);
-  write_bytes(out, as_bytes(planned.event.type));
-  write_bytes(out, as_bytes(planned.event.module));
-  write_bytes(out, as_bytes(planned.event.entity));
-  out.u32(planned.entity);
-  write_bytes(out, as_bytes(planned.event.dedupe_key));
-  out.u8(planned.event.replaces ? 1 : 0);
-  if (planned.event.replaces) write_id(out, *planned.event.replaces);
-  write_bytes(out, planned.event.json);
-  out.u16(planned.refused);
-  out.u8(planned.recovered ? 1 : 0);
-  out.u8(planned.run ? 1 : 0);
-  write_count(out, planned.after.size());
-  for (const EventId& id : planned.after) write_id(out, id);
-}
-
-void write_block(Writer& out, const sync::PlannedBlock& block) {
-  write_stream(out, block.stream);
-  write_count(out, block.segments.size());
-  for (const sync::PlannedBlock::Segment& segment : block.segments) {
-    out.u64(segment.first.value);
-    out.u64(segment.last.value);
-    write_bytes(out, segment.bytes);
-  }
-  write_count(out, block.hashes.size() * sizeof(std::uint64_t));
-  for (const RollingHash hash : block.hashes) out.u64(hash.value);
-  write_count(out, block.groups.size());
-  for (const sync::PlannedBlock::Group& group : block.groups) {
-    write_bytes(out, as_bytes(group.type));
-    write_bytes(out, as_bytes(group.module));
-    out.u32(group.count);
-    out.u64(group.hlc.value);
-  }
-}
-
-void write_plan(Writer& out, const sync::ServerSession& session) {
-  const std::optional<sync::HashProbe>& probe = session.probe();
-  out.u8(probe ? 1 : 0);
-  if (probe) {
-    write_stream(out, probe->stream);
-    out.u64(probe->from.value);
-    out.u64(probe->to.value);
-  }
-  write_count(out, session.planned().size());
-  for (const sync::PlannedEvent& planned : session.planned()) write_planned(out, planned);
-  write_count(out, session.blocks().size());
-  for (const sync::PlannedBlock& block : session.blocks()) write_block(out, block);
-}
-
-void write_writes(Writer& out, const sync::Writes& writes) {
-  write_count(out, writes.streams.size());
-  for (const sync::StreamWrite& write : writes.streams) {
-    write_stream(out, write.stream);
-    write_mark(out, write.before);
-    write_mark(out, write.after);
-  }
-  write_count(out, writes.voids.size());
-  for (const sync::VoidWrite& write : writes.voids) {
-    write_stream(out, write.range.stream);
-    out.u64(write.range.from.value);
-    out.u64(write.range.to.value);
-    out.u8(static_cast<std::uint8_t>(write.range.reason));
-    out.u64(write.range.hash_before.value);
-    out.u64(write.range.hash_after.value);
-  }
-  write_count(out, writes.recovered.size());
-  for (const EventId& id : writes.recovered) write_id(out, id);
-}
-
 }  // namespace
 
 ByteView Calls::call(std::uint32_t op, ByteView input) {
@@ -300,6 +198,7 @@ Result<void> Calls::run(Op op, ByteView input) {
       return {};
     }
     case Op::kSessionPlan:
+    case Op::kSessionPlain:
     case Op::kSessionFinish:
     case Op::kSessionReply:
     case Op::kSessionClose: break;
@@ -311,12 +210,16 @@ Result<void> Calls::run(Op op, ByteView input) {
   if (at == sessions_.end()) return fail(ErrorCode::kNotFound, number);
   sync::ServerSession& session = at->second;
   switch (op) {
-    case Op::kSessionPlan: {
+    case Op::kSessionPlan:
+    case Op::kSessionPlain: {
       OAS_TRY(const std::uint8_t take_blocks, in.u8());
       OAS_TRY(sync::Rows rows, read_rows(in));
       if (rows.streams.size() != session.needs().size()) return fail(ErrorCode::kInvalidArgument, rows.streams.size());
       session.plan(std::move(rows), take_blocks != 0);
-      write_plan(out, session);
+      if (op == Op::kSessionPlain)
+        write_plain(out_, session);
+      else
+        write_plan(out, session);
       return {};
     }
     case Op::kSessionFinish: {

@@ -8,6 +8,8 @@
 //   kSessionPlan     session u32, take_blocks u8, incarnation, rows
 //                                             → has_probe u8 [stream, from u64, to u64], planned events, blocks
 //   kSessionFinish   session u32, outcomes    → writes
+//   kSessionPlain    as kSessionPlan          → plain u8 [moved streams, groups and columns of the events, blocks]: a plan and
+//                                               its writes at once, where all of it simply applies (engine/event_columns.h)
 //   kSessionReply    session u32, context     → the reply frame
 //   kSessionClose    session u32              → nothing
 //   kReleasable      deferred rows, marks     → u32 count, u32 indices
@@ -38,6 +40,7 @@ class Calls {
     kReleasable = 7,
     kEntityHash = 8,
     kSegmentOpen = 9,
+    kSessionPlain = 10,
   };
 
   // The view is valid until the next call.

@@ -117,6 +117,15 @@ const std::vector<PlannedEvent>& ServerSession::planned() const { return impl_->
 const std::vector<PlannedBlock>& ServerSession::blocks() const { return impl_->blocks; }
 const std::optional<HashProbe>& ServerSession::probe() const { return impl_->probe; }
 
+bool ServerSession::plain() const {
+  const Impl& impl = *impl_;
+  if (impl.probe || !impl.voids.empty() || !impl.recovered.empty() || impl.planned.size() + impl.blocks.size() == 0)
+    return false;
+  return std::all_of(impl.planned.begin(), impl.planned.end(), [](const PlannedEvent& one) {
+    return one.run && one.refused == 0 && !one.recovered && one.event.dedupe_key.empty() && !one.event.replaces;
+  });
+}
+
 // --- outcomes -------------------------------------------------------------------------------------------------------------
 
 bool ServerSession::still_runs(std::uint32_t index) const {

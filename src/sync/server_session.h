@@ -147,6 +147,9 @@ class ServerSession {
   [[nodiscard]] const std::optional<HashProbe>& probe() const;
   [[nodiscard]] const std::vector<PlannedEvent>& planned() const;
   [[nodiscard]] const std::vector<PlannedBlock>& blocks() const;
+  // True when the plan brings something and all of it may be written as applied without a further look at the store: nothing
+  // waits, is refused, given up or found again, and no event names another or a dedupe key.
+  [[nodiscard]] bool plain() const;
 
   // `outcomes` answers planned() one by one; an event with run = false gets kDeferred. A later event of the same entity
   // as one that came back kDeferred must not be run by the host either: ask `still_runs(i)` before each.

@@ -108,6 +108,10 @@ for (const kind of databaseKinds.filter(({ name }) => name === "PostgreSQL")) {
   test("pushes that wait count as pressure on the database", { skip: kind.skip }, async () => {
     const database = await kind.create();
     const store = await openStore(database.url, { now: Date.now, onIdleError: () => undefined });
+    const none = new Uint8Array();
+    const names = ["epoch", "lane", "seq", "hash", "type", "module", "entity", "hlc", "json"] as const;
+    const columns = Object.fromEntries(names.map((name) => [name, none])) as Record<(typeof names)[number], Uint8Array>;
+    const events = { count: 0, ...columns };
     const pushes = Array.from({ length: 7 }, (_, i) => {
       const device = new Uint8Array(16).fill(i + 1);
       const before = {
@@ -121,7 +125,7 @@ for (const kind of databaseKinds.filter(({ name }) => name === "PostgreSQL")) {
           revokedAt: null,
         },
       };
-      return store.fastLane?.apply({ tenant: "acme", before, moves: [], events: [], blocks: [], now: 1 });
+      return store.fastLane?.apply({ tenant: "acme", before, moves: [], events, blocks: [], now: 1 });
     });
     assert.ok(store.pressure().waiting >= 5); // two are in statements, which wait for connections themselves
     assert.deepEqual(await Promise.all(pushes), Array(7).fill(false)); // nobody knows these devices

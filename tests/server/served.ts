@@ -20,6 +20,8 @@ export async function serve(args: readonly string[], env: Readonly<Record<string
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, OFFLINE_AI_RATE_EVENTS_PER_MINUTE: "0", ...env },
   });
+  // Whoever fails must not leave it behind: it would hold our output open.
+  process.once("exit", () => child.kill("SIGKILL"));
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout! }).once("line", resolve);
     child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));

@@ -21,8 +21,8 @@ const FIGURES_MS = 5_000;
 export interface ExchangeFigures {
   readonly pull: boolean;
   readonly seconds: number;
-  /** Events taken as blocks; all of them apply. */
-  readonly packed: number;
+  /** Events that applied and were not looked at one by one. */
+  readonly applied: readonly (readonly [lane: string, count: number])[];
   /** One entry per event. */
   readonly verdicts: readonly (readonly [lane: string, verdict: string])[];
   readonly streams: readonly (readonly [status: string, count: number])[];
@@ -152,7 +152,7 @@ export class Metrics {
   deviceRegistered(): void {
     this.#devices.inc();
   }
-  exchange({ pull, seconds, packed, verdicts, streams, voids, recovered }: ExchangeFigures): void {
+  exchange({ pull, seconds, applied, verdicts, streams, voids, recovered }: ExchangeFigures): void {
     this.#exchangeSeconds.observe({ kind: pull ? "pull" : "push" }, seconds);
     // Runs of one lane and verdict are counted together: a counter costs more than a compare.
     for (let from = 0; from < verdicts.length; ) {
@@ -162,7 +162,7 @@ export class Metrics {
       this.#events.inc({ lane, verdict }, to - from);
       from = to;
     }
-    if (packed > 0) this.#events.inc({ lane: "analytics", verdict: "applied" }, packed);
+    for (const [lane, count] of applied) this.#events.inc({ lane, verdict: "applied" }, count);
     for (const [status, count] of streams) this.#streams.inc({ status }, count);
     for (const [reason, count] of voids) this.#voids.inc({ reason }, count);
     if (recovered > 0) this.#recovered.inc(recovered);

@@ -46,15 +46,33 @@ function writeElement(out: Buffer, type: WireType, value: Element, at: number): 
   return width === 4 ? out.writeInt32BE(Number(value), from) : writeInt64(out, value, from);
 }
 
-/** One dimension, no nulls. Values must fit their type. */
-export function encodeArray(type: WireType, values: readonly Element[]): Buffer {
-  const out = Buffer.allocUnsafe(HEADER_BYTES + sizeOf(type, values));
-  out.writeInt32BE(values.length === 0 ? 0 : 1, 0);
+function header(type: WireType, count: number, bytes: number): Buffer {
+  const out = Buffer.allocUnsafe(count === 0 ? EMPTY_BYTES : HEADER_BYTES + bytes);
+  out.writeInt32BE(count === 0 ? 0 : 1, 0);
   out.writeInt32BE(0, 4);
   out.writeInt32BE(OIDS[type], 8);
-  if (values.length === 0) return out.subarray(0, EMPTY_BYTES);
-  out.writeInt32BE(values.length, 12);
+  if (count === 0) return out;
+  out.writeInt32BE(count, 12);
   out.writeInt32BE(1, 16);
+  return out;
+}
+
+/** One dimension of `count` elements that are encoded already, part after part. */
+export function joinElements(type: WireType, count: number, parts: readonly Uint8Array[]): Buffer {
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const out = header(type, count, bytes);
+  if (count === 0) return out;
+  let at = HEADER_BYTES;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** One dimension, no nulls. Values must fit their type. */
+export function encodeArray(type: WireType, values: readonly Element[]): Buffer {
+  const out = header(type, values.length, sizeOf(type, values));
   let at = HEADER_BYTES;
   for (const value of values) at = writeElement(out, type, value, at);
   return out;

@@ -9,22 +9,21 @@
  * is under way (group-commit.ts).
  */
 
-import type { StreamNeed, StreamWrite } from "../session.ts";
-import { type Element, encodeArray } from "./binary-array.ts";
+import type { EventColumns, StreamNeed, StreamWrite } from "../session.ts";
+import { type Element, encodeArray, joinElements } from "./binary-array.ts";
 import { type AnalyticsBlock, BLOCK_COLUMNS, blockValues } from "./blocks.ts";
 import type { WireType } from "./copy-in.ts";
 import type { Connection, Dialect, SqlValue } from "./database.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { type DeviceHead, type PushRows, SqlReads } from "./reads.ts";
 import { toSql } from "./rows.ts";
-import type { InboxEvent } from "./store.ts";
 
 /** One device's push: where its plan saw the heads, and what it adds to them. */
 export interface PlainPush {
   readonly tenant: string;
   readonly before: DeviceHead;
   readonly moves: readonly StreamWrite[];
-  readonly events: readonly InboxEvent[];
+  readonly events: EventColumns;
   readonly blocks: readonly AnalyticsBlock[];
   readonly now: number;
 }
@@ -36,9 +35,6 @@ export interface FastLane {
   /** Pushes that are in no statement yet. */
   readonly waiting: number;
 }
-
-/** An argument of the statement: its type there, and its elements. */
-type Column = readonly [type: WireType, elements: readonly Element[]];
 
 /** Names the columns of `rows` in SQL, from the next free argument on. */
 function table(name: string, types: string, names: string, first: number): string {
@@ -117,63 +113,81 @@ const all = <T>(
   pushes.flatMap((push, i) => of(push).map((item): readonly [number, T] => [i + 1, item]));
 
 const arriving = ({ events, blocks }: PlainPush): number =>
-  blocks.reduce((sum, { first, last }) => sum + last - first + 1, events.length);
+  blocks.reduce((sum, { first, last }) => sum + last - first + 1, events.count);
 
-const headColumns = (pushes: readonly PlainPush[]): readonly Column[] => [
-  ["text", pushes.map(({ tenant }) => tenant)],
-  ["bytea", pushes.map(({ before }) => before.device)],
-  ["int8", pushes.map(({ before }) => before.arrivalHead)],
-  ["int8", pushes.map(arriving)],
-  ["text", pushes.map(({ before }) => before.principal)],
-  ["int8", pushes.map(({ before }) => before.lateHead)],
-  ["text", pushes.map(({ before }) => before.publicKey ?? "")],
+/** One argument of the statement: an array of what `value` says of each item. */
+const column = <T>(type: WireType, items: readonly T[], value: (item: T) => Element): Buffer =>
+  encodeArray(type, items.map(value));
+
+const headColumns = (pushes: readonly PlainPush[]): readonly Buffer[] => [
+  column("text", pushes, ({ tenant }) => tenant),
+  column("bytea", pushes, ({ before }) => before.device),
+  column("int8", pushes, ({ before }) => before.arrivalHead),
+  column("int8", pushes, arriving),
+  column("text", pushes, ({ before }) => before.principal),
+  column("int8", pushes, ({ before }) => before.lateHead),
+  column("text", pushes, ({ before }) => before.publicKey ?? ""),
 ];
 
-function moveColumns(pushes: readonly PlainPush[]): readonly Column[] {
+function moveColumns(pushes: readonly PlainPush[]): readonly Buffer[] {
   const moves = all(pushes, (push) => push.moves);
   return [
-    ["int4", moves.map(([push]) => push)],
-    ["int8", moves.map(([, { stream }]) => toSql(stream.epoch))],
-    ["int2", moves.map(([, { stream }]) => stream.lane)],
-    ["int8", moves.map(([, { before }]) => before.seq)],
-    ["int8", moves.map(([, { before }]) => toSql(before.hash))],
-    ["int8", moves.map(([, { after }]) => after.seq)],
-    ["int8", moves.map(([, { after }]) => toSql(after.hash))],
+    column("int4", moves, ([push]) => push),
+    column("int8", moves, ([, { stream }]) => toSql(stream.epoch)),
+    column("int2", moves, ([, { stream }]) => stream.lane),
+    column("int8", moves, ([, { before }]) => before.seq),
+    column("int8", moves, ([, { before }]) => toSql(before.hash)),
+    column("int8", moves, ([, { after }]) => after.seq),
+    column("int8", moves, ([, { after }]) => toSql(after.hash)),
   ];
 }
 
-function eventColumns(pushes: readonly PlainPush[]): readonly Column[] {
-  const events = all(pushes, (push) => push.events);
+// What the core wrote goes on as it is; only the push and the arrival are not the core's to know.
+function eventColumns(pushes: readonly PlainPush[]): readonly Buffer[] {
+  const count = pushes.reduce((sum, { events }) => sum + events.count, 0);
+  const places: number[] = [];
+  const arrivals: number[] = [];
+  pushes.forEach(({ before, events }, i) => {
+    for (let n = 1; n <= events.count; n++) {
+      places.push(i + 1);
+      arrivals.push(before.arrivalHead + n);
+    }
+  });
+  const joined = (type: WireType, of: (events: EventColumns) => Uint8Array): Buffer =>
+    joinElements(
+      type,
+      count,
+      pushes.map(({ events }) => of(events)),
+    );
   return [
-    ["int4", events.map(([push]) => push)],
-    ["int8", events.map(([, { arrival }]) => arrival)],
-    ["int8", events.map(([, { id }]) => toSql(id.epoch))],
-    ["int2", events.map(([, { id }]) => id.lane)],
-    ["int8", events.map(([, { id }]) => id.seq)],
-    ["int8", events.map(([, { hash }]) => toSql(hash))],
-    ["text", events.map(([, { type }]) => type)],
-    ["text", events.map(([, { module }]) => module)],
-    ["text", events.map(([, { entity }]) => entity)],
-    ["int8", events.map(([, { hlc }]) => toSql(hlc))],
-    ["bytea", events.map(([, { payload }]) => payload)],
+    encodeArray("int4", places),
+    encodeArray("int8", arrivals),
+    joined("int8", ({ epoch }) => epoch),
+    joined("int2", ({ lane }) => lane),
+    joined("int8", ({ seq }) => seq),
+    joined("int8", ({ hash }) => hash),
+    joined("text", ({ type }) => type),
+    joined("text", ({ module }) => module),
+    joined("text", ({ entity }) => entity),
+    joined("int8", ({ hlc }) => hlc),
+    joined("bytea", ({ json }) => json),
   ];
 }
 
-function blockColumns(pushes: readonly PlainPush[]): readonly Column[] {
+function blockColumns(pushes: readonly PlainPush[]): readonly Buffer[] {
   const blocks = all(pushes, (push) => push.blocks);
   if (blocks.length === 0) return [];
-  const rows = blocks.map(([, block]) => blockValues(block));
+  const rows = blocks.map(([push, block]) => ({ push, values: blockValues(block) }));
   return [
-    ["int4", blocks.map(([push]) => push)],
-    ...BLOCK_COLUMNS.map(([, type], i): Column => [BLOCK_TYPES[type], rows.map((row) => row[i] as Element)]),
+    column("int4", rows, ({ push }) => push),
+    ...BLOCK_COLUMNS.map(([, type], i) => column(BLOCK_TYPES[type], rows, ({ values }) => values[i] as Element)),
   ];
 }
 
 async function applyAll(connection: Connection, pushes: readonly PlainPush[]): Promise<boolean> {
   const blocks = blockColumns(pushes);
   const columns = [...headColumns(pushes), ...moveColumns(pushes), ...eventColumns(pushes), ...blocks];
-  const params: SqlValue[] = [Math.max(...pushes.map(({ now }) => now))];
-  for (const [type, elements] of columns) params.push(encodeArray(type, elements));
+  const params: SqlValue[] = [Math.max(...pushes.map(({ now }) => now)), ...columns];
   try {
     await connection.query(blocks.length > 0 ? APPLY_BLOCKS : APPLY_EVENTS, params);
     return true;
