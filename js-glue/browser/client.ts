@@ -302,11 +302,15 @@ export class OfflineSync {
   }
 
   async #start(): Promise<Host> {
-    const store = await this.#openStore();
-    this.#store = store;
-    this.#journal.attach(store);
+    let opening: Promise<Store> | undefined;
     for (let attempt = 0; ; attempt++) {
       try {
+        // The database opens while the code for everything else is on its way.
+        opening ??= this.#openStore();
+        const store = opening;
+        store.catch(() => {
+          opening = undefined; // the next attempt opens it anew
+        });
         const { startHost } = await import("./host.ts");
         return await new Promise<Host>((resolve, reject) => {
           const running = (host: Host): void => {
@@ -329,7 +333,15 @@ export class OfflineSync {
     }
   }
 
+  /** Opens the database, or memory in its place; what waits in the journal is written at once. */
   async #openStore(): Promise<Store> {
+    const store = await this.#openDatabase();
+    this.#store = store;
+    this.#journal.attach(store);
+    return store;
+  }
+
+  async #openDatabase(): Promise<Store> {
     const database = databaseName(this.#options.name, this.#options.subject);
     const create = (meta: IDBObjectStore): void => {
       meta.put(writeGenesis(systemRandom.bytes(INSTALL_ID_BYTES), Date.now()), GENESIS_KEY);

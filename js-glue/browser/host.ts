@@ -79,24 +79,32 @@ async function firstOf(create: CreateCore): Promise<CreateCore> {
   };
 }
 
+async function settleDevice(
+  store: Store,
+  database: string,
+  { url, subject }: HostOptions,
+): Promise<{ readonly lost: boolean; readonly device: Uint8Array }> {
+  const fresh = () => ({ installId: systemRandom.bytes(16), wall: Date.now() });
+  const { installId, lost } = await settleInstallation(store, outsideCopy(database), fresh);
+  return { lost, device: await deviceIdOf(systemCrypto, installId, canonicalUrl(url), subject) };
+}
+
 /**
- * Loads the core, then takes over from the journal in one go: `running` is called when calls belong to the loop. Rejects
+ * Loads the core while the database opens, then takes over from the journal in one go: `running` is called when calls belong to the loop. Rejects
  * when there can be no core; the journal then keeps its calls.
  */
 export async function startHost(
-  store: Store,
+  opening: Promise<Store>,
   journal: Journal,
   options: HostOptions,
   listener: Omit<LoopListener, "settled">,
   running: (host: Host) => void,
 ): Promise<void> {
   const database = databaseName(options.name, options.subject);
-  const settled = settleInstallation(store, outsideCopy(database), () => ({
-    installId: systemRandom.bytes(16),
-    wall: Date.now(),
-  }));
-  const [create, { installId, lost }] = await Promise.all([firstOf(coreFactory(options)), settled]);
-  const device = await deviceIdOf(systemCrypto, installId, canonicalUrl(options.url), options.subject);
+  const [create, [store, { lost, device }]] = await Promise.all([
+    firstOf(coreFactory(options)),
+    opening.then(async (store) => [store, await settleDevice(store, database, options)] as const),
+  ]);
   const transport = new FetchTransport({
     url: options.url,
     auth: options.auth,
