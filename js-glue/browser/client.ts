@@ -282,8 +282,9 @@ export class OfflineSync {
     this.#triggers?.close();
     const closed = failure("closed", "the engine is closed");
     if (this.#batch.length > 0) this.#flush();
-    if (this.#host) await this.#host.close();
-    else for (const call of (await this.#journal.handOver()).calls) call.failed(closed);
+    const left = await this.#journal.handOver();
+    if (left) for (const call of left.calls) call.failed(closed);
+    else await (await this.#running).close();
     this.#store?.close();
     this.#merge({ phase: "stopped", reason: "closed" });
   }
@@ -322,7 +323,7 @@ export class OfflineSync {
         });
       } catch (error) {
         const { code } = asFailure(error, "internal");
-        this.#say("error", code);
+        if (!this.#closing) this.#say("error", code);
         if (this.#closing || code === "wasm_blocked") throw error;
         // Offline without a cached core: events are journalled all the same, and sent by whoever comes first.
         this.#merge({ reason: code });
@@ -337,6 +338,7 @@ export class OfflineSync {
   async #openStore(): Promise<Store> {
     const store = await this.#openDatabase();
     this.#store = store;
+    if (this.#closing) store.close();
     this.#journal.attach(store);
     return store;
   }

@@ -105,6 +105,9 @@ export async function startHost(
     firstOf(coreFactory(options)),
     opening.then(async (store) => [store, await settleDevice(store, database, options)] as const),
   ]);
+  const handed = await journal.handOver();
+  if (!handed) throw failure("closed", "the engine was closed while it was opening");
+  const { next, calls } = handed;
   const transport = new FetchTransport({
     url: options.url,
     auth: options.auth,
@@ -131,7 +134,6 @@ export async function startHost(
     }),
   );
   tested()?.(loop);
-  const { next, calls } = await journal.handOver();
   loop.enqueue(calls);
   const register = (force: boolean): Promise<Device> => registerDevice(store, transport, device, Date.now(), force);
   const close = async (): Promise<void> => {

@@ -58,10 +58,11 @@ export class Journal {
   }
 
   /**
-   * Stops after the transaction in flight. Resolves with the numbers not given out and the calls not written; both are
-   * the engine's from now on.
+   * Stops after the transaction in flight. Resolves with the numbers not given out and the calls not written; both are the
+   * caller's from now on. Undefined for whoever comes second.
    */
-  async handOver(): Promise<{ readonly next: readonly number[]; readonly calls: readonly Call[] }> {
+  async handOver(): Promise<{ readonly next: readonly number[]; readonly calls: readonly Call[] } | undefined> {
+    if (this.#handedOver) return undefined;
     this.#handedOver = true;
     await this.#inFlight;
     const calls = this.#waiting;

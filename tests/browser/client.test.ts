@@ -101,6 +101,40 @@ describe("client in Chromium", { skip }, () => {
     await next.close();
   });
 
+  test("closed while it opens: nothing goes on behind it, and its work is another's", async () => {
+    const page = await newPage();
+    const deleted = await page.evaluate(
+      async ({ name, key }) => {
+        const all = [0, 1, 5, 20, 50].map(async (ms, i) => {
+          const engine = globals.lib.open({ name: `${name}-${i}`, url: "/api/offline-ai", auth: () => key });
+          const queued = engine.queueEvent({ eventType: "n", eventData: { n: i } }).then(
+            () => "stored",
+            ({ code }) => code as string,
+          );
+          await new Promise((resolve) => setTimeout(resolve, ms));
+          await engine.close();
+          const outcome = await queued;
+          await new Promise((resolve) => setTimeout(resolve, 1_000));
+          // A connection that was left open holds this up.
+          const request = indexedDB.deleteDatabase(`oas:${name}-${i}`);
+          const free = await new Promise((resolve) => {
+            request.onsuccess = () => resolve(true);
+            request.onblocked = () => resolve(false);
+          });
+          return { outcome, free, phase: engine.status.get().phase };
+        });
+        return Promise.all(all);
+      },
+      { name, key: site.key },
+    );
+    for (const { outcome, free, phase } of deleted) {
+      assert.ok(["stored", "closed"].includes(outcome), outcome);
+      assert.ok(free, "the database is let go of");
+      assert.equal(phase, "stopped");
+    }
+    await page.close();
+  });
+
   test("second tab", async () => {
     const first = await newPage();
     const second = await newPage();

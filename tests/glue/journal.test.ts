@@ -112,8 +112,9 @@ describe("Journal", () => {
     const early = [callOf({ eventData: { n: 1 } }), callOf({ eventData: { n: 2 }, priority: "low" })];
     journal.enqueue(early.map(({ call }) => call));
     await Promise.all(early.map(({ done }) => done));
-    const { next, calls } = await journal.handOver();
+    const { next = [], calls } = (await journal.handOver()) ?? {};
     assert.deepEqual([next, calls], [[1, 1, 2, 2, 1], []]);
+    assert.equal(await journal.handOver(), undefined, "they are given away once");
     const loop = new EngineLoop(
       { create: realCore(), store, transport: noNetwork, clock: systemClock, random: new CountingRandom() },
       { device: new Uint8Array(16), drains: true },
