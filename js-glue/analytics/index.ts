@@ -1,18 +1,28 @@
 /**
  * offline-ai-sync/analytics: events about how an application is used, over the same durable queue as everything else.
  *
- * Nothing is stored before consent was given. Calls carry session, page and campaign as people know them from other
+ * Nothing is stored before consent was given, and nothing waits any more once it is withdrawn. Calls carry session, page and campaign as people know them from other
  * libraries. Under storage pressure, and only then, new events are sampled before they get a number; how many were
  * dropped is on the next one that is kept.
  */
 
 import type { QueuedEvent } from "../core/calls.ts";
 import { failure } from "../core/errors.ts";
+import { LANES } from "../core/events.ts";
+import { Op } from "../core/io.ts";
+import { VOID_REASONS } from "../core/verdicts.ts";
 
-/** The part of the engine that is used. */
+/** The part of the engine that is used; a queue with `queueEvent` alone keeps what waits when consent is withdrawn. */
 export interface EventQueue {
   /** As the engine's: resolves when the event is stored. */
   queueEvent(event: QueuedEvent): Promise<unknown>;
+  /** The engine's own, through which events that wait are given up. */
+  readonly parts?: { host(): Promise<{ readonly loop: { command(op: Op, args: Uint8Array): Promise<Uint8Array> } }> };
+  /** The engine's own: refused events. */
+  readonly deadLetters?: {
+    export(): Promise<readonly { readonly id: string; readonly eventType: string }[]>;
+    drop(id: string): Promise<void>;
+  };
 }
 
 /** What an application may set; everything has a default. */
@@ -42,6 +52,7 @@ export interface TrackOptions {
 /** What became of a call: it was queued, or nothing was stored and why. */
 export type Tracked = "queued" | "consent" | "sampled";
 
+const TYPE_PREFIX = "analytics.";
 const SESSION_IDLE_MS = 30 * 60_000;
 const USAGE_MS = 30_000;
 const CAMPAIGN = ["source", "medium", "campaign", "term", "content"] as const;
@@ -98,24 +109,46 @@ export class Analytics {
     return this.#dropped;
   }
 
-  /** Withdrawing it also ends the session: what comes later is another visitor's as far as anyone can tell. */
-  consent(given: boolean): void {
+  /**
+   * Withdrawing it ends the session: what comes later is another visitor's as far as anyone can tell. And what waits in the lane
+   * `analytics` is given up: it is neither stored nor sent any more, and neither are refused events. Resolves with how many
+   * waited; rejects when storage fails, or the engine cannot run: then call it again. What is on its way at that moment arrives.
+   */
+  consent(given: boolean): Promise<number> {
     this.#consented = given;
-    if (given) return;
+    if (given) return Promise.resolve(0);
     this.#session = undefined;
     this.#traits = undefined;
+    const done = this.#giveUp();
+    done.catch(() => undefined); // nobody has to wait for it
+    return done;
+  }
+
+  async #giveUp(): Promise<number> {
+    const { parts, deadLetters } = this.#queue;
+    const args = Uint8Array.of(LANES.indexOf("analytics"), VOID_REASONS.indexOf("consent"));
+    const answer = parts && (await (await parts.host()).loop.command(Op.giveUp, args));
+    for (const { id, eventType } of (await deadLetters?.export()) ?? [])
+      if (eventType.startsWith(TYPE_PREFIX)) await deadLetters?.drop(id);
+    return answer ? Number(new DataView(answer.buffer, answer.byteOffset).getBigUint64(0, true)) : 0;
+  }
+
+  #consents(): boolean {
+    return this.#options.consent?.() ?? this.#consented;
   }
 
   /** Resolves when the event is stored, or when it was not taken; rejects like `queueEvent`. */
   async trackEvent(name: string, properties: unknown = {}, options: TrackOptions = {}): Promise<Tracked> {
-    if (!(this.#options.consent?.() ?? this.#consented)) return "consent";
+    if (!this.#consents()) return "consent";
     if (!(await this.#keeps())) return "sampled";
     const at = this.#now();
+    const { entity, dedupeMs, durability } = options;
+    const text = dedupeMs ? JSON.stringify([name, properties, Math.floor(at / dedupeMs)]) : undefined;
+    const dedupeKey = text && (await digest(text));
+    if (!this.#consents()) return "consent"; // withdrawn meanwhile
     const session = this.#sessionAt(at);
     const dropped = this.#dropped;
     this.#dropped = 0;
-    const { entity, dedupeMs, durability } = options;
-    const text = dedupeMs ? JSON.stringify([name, properties, Math.floor(at / dedupeMs)]) : undefined;
     const eventData = {
       name,
       properties,
@@ -127,13 +160,13 @@ export class Analytics {
       ...(dropped > 0 && { dropped }),
     };
     await this.#queue.queueEvent({
-      eventType: `analytics.${name}`.slice(0, 128),
+      eventType: `${TYPE_PREFIX}${name}`.slice(0, 128),
       moduleId: this.#options.moduleId ?? "analytics",
       eventData,
       priority: "analytics",
       entity,
       durability: durability ?? "durable",
-      dedupeKey: text && (await digest(text)),
+      dedupeKey,
     });
     return "queued";
   }

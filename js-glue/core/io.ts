@@ -11,6 +11,7 @@ export const Op = {
   deadLetterDrop: 5,
   compact: 6,
   close: 7,
+  giveUp: 8,
   trap: 255,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];

@@ -55,6 +55,7 @@ void Engine::Impl::take(Loaded& loaded) {
     case Reader::kMeta: on_meta(loaded.records); break;
     case Reader::kPage: answer_page(open.command, loaded.records); break;
     case Reader::kLetter: on_letter(open.command, loaded.records); break;
+    case Reader::kGiveUp: on_give_up(loaded.records); break;
   }
 }
 
@@ -73,6 +74,7 @@ void Engine::Impl::take(LoadFailed& failed) {
     case Reader::kMeta: looking = false; break;
     case Reader::kPage:
     case Reader::kLetter: refuse(open.command.command, {ErrorCode::kStorageFailed}); break;
+    case Reader::kGiveUp: fail_give_up({ErrorCode::kStorageFailed}); break;
   }
 }
 
@@ -99,6 +101,7 @@ void Engine::Impl::take(Persisted& persisted) {
       command_writes.pop_front();
       status_due = true;
       break;
+    case Owner::kGiveUp: gave_up(); break;
     case Owner::kNone: break;
   }
 }
@@ -145,6 +148,13 @@ void Engine::Impl::take(PersistFailed& failed) {
     case Owner::kCommand:
       refuse(command_writes.front().command.command, {code});
       command_writes.pop_front();
+      break;
+    case Owner::kGiveUp:
+      // Somebody was faster with one of the records: the page is read again.
+      if (conflict)
+        giving_up.front().open = false;
+      else
+        fail_give_up({code});
       break;
     case Owner::kNone: break;
   }
@@ -199,6 +209,7 @@ void Engine::Impl::take(Command& command) {
     case Command::Op::kDeadLetterRetry:
     case Command::Op::kDeadLetterDrop: begin_letter(std::move(command)); return;
     case Command::Op::kCompact: deliver(CommandResult{command.command, {}}); return;
+    case Command::Op::kGiveUp: begin_give_up(std::move(command)); return;
     case Command::Op::kClose: closing = std::move(command); return;
     case Command::Op::kTrap: __builtin_trap();
   }

@@ -72,6 +72,8 @@ void Engine::Impl::pump_storage() {
     persist(Owner::kSession, *std::exchange(session_write, std::nullopt), options.durability);
   } else if (!command_writes.empty()) {
     persist(Owner::kCommand, command_writes.front().transaction, options.durability);
+  } else if (give_up_write) {
+    persist(Owner::kGiveUp, *std::exchange(give_up_write, std::nullopt), Durability::kStrict);
   }
 }
 
@@ -161,6 +163,7 @@ Phase Engine::Impl::phase_now() const {
 void Engine::Impl::finish_step() {
   if (started) {
     pump_session();
+    pump_give_up();
     pump_storage();
     // A command whose answer needs no I/O, and the session's next wish after a write it was waiting for.
     take_wishes();

@@ -19,7 +19,7 @@ inline constexpr std::int64_t kUnknownRetryMs = 1'000;
 enum class PeerKind : std::uint8_t { kWork = 1, kDrained = 2 };
 
 // What a transaction in flight belongs to.
-enum class Owner : std::uint8_t { kNone, kOutbox, kSession, kCommand, kJournal };
+enum class Owner : std::uint8_t { kNone, kOutbox, kSession, kCommand, kJournal, kGiveUp };
 
 struct Engine::Impl {
   // --- identity
@@ -41,9 +41,10 @@ struct Engine::Impl {
   bool unknown = false;  // an earlier attempt at it may have been written
   bool outbox_turn = true;
   std::optional<queue::Transaction> session_write;
+  std::optional<queue::Transaction> give_up_write;
 
   // --- reads
-  enum class Reader : std::uint8_t { kSession, kTotals, kJournal, kMeta, kPage, kLetter };
+  enum class Reader : std::uint8_t { kSession, kTotals, kJournal, kMeta, kPage, kLetter, kGiveUp };
   struct OpenLoad {
     Reader reader{};
     Command command;
@@ -69,6 +70,19 @@ struct Engine::Impl {
     queue::Transaction transaction;
     Bytes result;
   };
+  // Events of one lane given up page by page; the first of them is at work.
+  struct GivingUp {
+    Command command;
+    Lane lane{};
+    sync::VoidReason reason{};
+    Bytes from;  // the next page's first key
+    Bytes behind;  // the same, once the open page is written
+    std::uint32_t in_page{};
+    std::uint64_t events{};
+    bool begun{};
+    bool open{};  // a read or a write of it is under way
+  };
+  std::deque<GivingUp> giving_up;
   std::deque<CommandWrite> command_writes;
   std::map<std::uint32_t, Bytes> retries;  // command of a re-issued dead letter: the key to delete with it
 
@@ -125,6 +139,12 @@ struct Engine::Impl {
   void begin_letter(Command command);
   void on_letter(const Command& command, const std::vector<Put>& records);
   void retry_letter(const Command& command, const Put& record);
+  // events that shall not be sent after all (engine_give_up.cc)
+  void begin_give_up(Command command);
+  void pump_give_up();
+  void on_give_up(const std::vector<Put>& records);
+  void gave_up();
+  void fail_give_up(Error error);
   // outputs (engine_pump.cc)
   void persist(Owner whose, queue::Transaction transaction, Durability durability);
   void pump_storage();

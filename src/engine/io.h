@@ -92,6 +92,7 @@ struct Command {
     kDeadLetterDrop = 5,  // args: EventId
     kCompact = 6,  // merge small segments now
     kClose = 7,  // give up the lease; answered when stored
+    kGiveUp = 8,  // args: lane u8, reason u8 (sync::VoidReason) → events given up u64
     kTrap = 255,  // tests only: ends the instance
   };
   std::uint32_t command{};

@@ -73,6 +73,8 @@ std::optional<RollingHash> ServerSession::Impl::known_hash(const Progress& at, S
   if (const Watermark* kept = find_hash(at.row.hashes, seq)) return kept->hash;
   for (const PlannedEvent& event : planned)
     if (event.id.stream == at.state.stream && event.id.seq == seq) return event.hash;
+  for (const VoidWrite& hole : voids)
+    if (hole.range.stream == at.state.stream && hole.range.to == seq) return hole.range.hash_after;
   return std::nullopt;
 }
 

@@ -2,8 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Analytics, type AnalyticsOptions, campaignOf } from "../../js-glue/analytics/index.ts";
+import { Analytics, type AnalyticsOptions, campaignOf, type EventQueue } from "../../js-glue/analytics/index.ts";
+import { systemClock } from "../../js-glue/browser/platform.ts";
 import type { QueuedEvent } from "../../js-glue/core/calls.ts";
+import { Op } from "../../js-glue/core/io.ts";
+import { EngineLoop } from "../../js-glue/core/loop.ts";
+import { pageArgs, readPage } from "../../js-glue/core/pages.ts";
+import { CountingRandom, callOf, Listener, noNetwork, realCore, TestStore } from "./helpers.ts";
 
 interface Data {
   readonly name: string;
@@ -12,10 +17,10 @@ interface Data {
   readonly traits?: object;
 }
 
-function start(options: AnalyticsOptions = {}) {
+function start(options: AnalyticsOptions = {}, more: Partial<EventQueue> = {}) {
   const events: QueuedEvent[] = [];
   const clock = { now: 1_000_000 };
-  const queue = { queueEvent: async (event: QueuedEvent) => events.push(event) };
+  const queue = { queueEvent: async (event: QueuedEvent) => events.push(event), ...more };
   const analytics = new Analytics(queue, { now: () => clock.now, usage: async () => 0, ...options });
   return { analytics, events, clock, data: () => events.map(({ eventData }) => eventData as Data) };
 }
@@ -49,6 +54,63 @@ test("a session ends when nothing happens, and with consent", async () => {
     [1, 2, 1, 1],
   );
   assert.equal(new Set(sessions.map(({ id }) => id)).size, 3);
+});
+
+test("withdrawn while a call asks for room: it is not stored", async () => {
+  let answer = (_share: number): void => undefined;
+  const { analytics, events } = start({ usage: () => new Promise((resolve) => (answer = resolve)) });
+  analytics.consent(true);
+  const tracked = analytics.trackEvent("click");
+  await analytics.consent(false);
+  answer(0);
+  assert.equal(await tracked, "consent");
+  assert.equal(events.length, 0);
+});
+
+test("withdrawn, what waits in the engine is given up, and so are refused events", async () => {
+  const store = new TestStore();
+  const listener = new Listener();
+  const ports = { create: realCore(), store, transport: noNetwork, clock: systemClock, random: new CountingRandom() };
+  const loop = new EngineLoop(ports, { device: new Uint8Array(16), drains: true }, listener);
+  await loop.start(7n, [1, 1, 1, 1, 1]);
+  const letters = [
+    { id: "a", eventType: "analytics.click" },
+    { id: "b", eventType: "order" },
+  ];
+  const dropped: string[] = [];
+  const queueEvent = (event: QueuedEvent): Promise<unknown> => {
+    const { call, done } = callOf(event);
+    loop.enqueue([call]);
+    return done;
+  };
+  const analytics = new Analytics(
+    {
+      queueEvent,
+      parts: { host: async () => ({ loop }) },
+      deadLetters: { export: async () => letters, drop: async (id) => void dropped.push(id) },
+    },
+    { usage: async () => 0 },
+  );
+  await analytics.consent(true);
+  const secret = "ann@example.org";
+  for (let i = 0; i < 50; i++) await analytics.trackEvent("search", { secret, i });
+  await queueEvent({ eventType: "order", eventData: { n: 1 } });
+  assert.equal(await analytics.consent(false), 50);
+  assert.deepEqual(dropped, ["a"]);
+  const { items } = readPage(await loop.command(Op.pending, pageArgs(new Uint8Array(0), 100)));
+  assert.deepEqual(
+    items.map(({ eventType }) => eventType),
+    ["order"],
+  );
+  assert.equal(await analytics.consent(false), 0);
+  await loop.close();
+});
+
+test("withdrawal that storage refuses is told to whoever asks, and to nobody else", async () => {
+  const { analytics } = start({}, { parts: { host: () => Promise.reject(new Error("closed")) } });
+  void analytics.consent(false);
+  await assert.rejects(analytics.consent(false), /closed/);
+  assert.equal(await analytics.trackEvent("click"), "consent");
 });
 
 test("two equal clicks are two events unless asked otherwise", async () => {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kActMs = 500;
 constexpr std::uint32_t kBurst = 24;
+constexpr std::int64_t kWithdrawMs = 10'000;
 constexpr std::size_t kDevicesMax = 5;
 constexpr std::int64_t kYearMs = 365LL * 24 * 3600 * 1000;
 
@@ -55,6 +56,7 @@ void World::act(std::size_t index) {
   if (documents_) documents_->act(index);
   if (!documents_ || prng_.chance(1, 4)) enqueue(device.contexts[prng_.below(count)]);
   if (prng_.chance(1, 12)) retry_letter(device);
+  if (withdraws_ && withdrawals_.chance(1, 20)) withdraw(device);
   if (prng_.chance(1, 15)) worker_drain(index);
   at(now_ + prng_.between(20, 2 * kActMs), [this, index] { act(index); });
 }
@@ -66,10 +68,16 @@ World::Call World::make_call(Context& context, Device& device) {
             .fixed = false,
             .text = {}};
   if (prng_.chance(1, 30)) {
+    if (withdraws_ && call.lane == Lane::kAnalytics)
+      call.lane = Lane::kLow;  // nobody could tell which of them are gone
     call.text = text_of(call, "", "\"click\"");
     return call;
   }
   call.number = ledger_.create();
+  Fate& fate = ledger_.fates[call.number];
+  fate.analytics = call.lane == Lane::kAnalytics;
+  fate.device = device.id.value[0];
+  if (fate.analytics && now_ < device.withdrawn_until) excuse({call.number});
   std::string entity;
   if (call.lane < Lane::kLow && prng_.chance(1, 2))
     entity = std::to_string(context.device) + "." + std::to_string(context.slot) + "." + std::to_string(device.branch) +
@@ -127,6 +135,21 @@ void World::retry_letter(Device& device) {
     ledger_.fates[label.number].corrected = true;
     ledger_.fates[label.number].corrected_at = static_cast<std::uint32_t>(ledger_.fates.size() - 1);
     feed(index, engine::Command{command, engine::Command::Op::kDeadLetterRetry, args});
+  }
+}
+
+// A person withdraws the consent to analytics: what waits of them is given up, what is on its way arrives.
+void World::withdraw(Device& device) {
+  for (const std::size_t index : device.contexts) {
+    Context& context = *contexts_[index];
+    if (!context.engine || context.worker || now_ < context.frozen_until || !context.backlog.empty()) continue;
+    for (std::uint32_t n = 1; n < ledger_.fates.size(); ++n)
+      if (ledger_.fates[n].analytics && ledger_.fates[n].device == device.id.value[0]) excuse({n});
+    // Other tabs may store more before it has ended.
+    device.withdrawn_until = now_ + kWithdrawMs;
+    const auto lane = static_cast<std::uint8_t>(Lane::kAnalytics);
+    const auto reason = static_cast<std::uint8_t>(sync::VoidReason::kConsent);
+    return feed(index, engine::Command{context.next_command++, engine::Command::Op::kGiveUp, {lane, reason}});
   }
 }
 

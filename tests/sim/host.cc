@@ -362,8 +362,7 @@ void World::end_transaction(std::size_t index, const engine::Persist& persist, b
           }
           --left;
           promise(device, at->second);
-          if (documents_ && !at->second.fixed)
-            documents_->stored(index, at->second.number, id_of(persist, at->first));
+          if (documents_ && !at->second.fixed) documents_->stored(index, at->second.number, id_of(persist, at->first));
           at = context.calls.erase(at);
         }
       }

@@ -31,6 +31,8 @@ struct Fate {
   std::uint32_t corrected_at{};  // the newest event when that was last tried
   bool retried{};  // its corrected form was accepted
   bool excused{};  // may be lost: a relaxed promise and a power cut, a rolled back profile, a damaged record
+  bool analytics{};  // made in that lane: consent may be withdrawn
+  std::uint8_t device{};  // who made it, as the first byte of its device's id
   bool document{};  // an edit: what must have come of it is for the documents' own judge
   bool disordered{};  // may come out of order: recovered after it was given up, or corrected
 };

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--documents [--folds]] "
-    "[--machines] [--without "
+    "[--machines] [--withdraw] [--without "
     "FAULTS] "
     "[--lanes N] [--mutant NAME] [--mutants] [--replay FILE] [--json]\n"
     "  --seeds N      worlds to run (default 500), numbered from --from (default 1)\n"
@@ -23,6 +23,7 @@ constexpr std::string_view kUsage =
     "  --without A,B  the same world, but these faults never strike; to find out which of them matter\n"
     "  --lanes N      events only in the first N lanes, as in worlds that were told of before there were more\n"
     "  --machines     running machines are copied too\n"
+    "  --withdraw     people withdraw their consent to analytics\n"
     "  --documents    people edit documents as well: other worlds, with numbers of their own\n"
     "  --folds        their documents are folded in worlds of every kind\n"
     "  --trace        tell what happens in the one world of --seed\n"
@@ -66,6 +67,7 @@ struct Options {
   FaultSet without = unless_asked();
   std::uint32_t lanes = kLaneCount;
   DocumentOptions documents;
+  bool withdraws = false;
   bool mutants = false;
   bool trace = false;
   bool json = false;
@@ -88,6 +90,8 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
       options.documents.edited = true;
     } else if (name == "--folds") {
       options.documents.folds = true;
+    } else if (name == "--withdraw") {
+      options.withdraws = true;
     } else if (name == "--machines") {
       options.without[static_cast<std::size_t>(Fault::kMachineCloned)] = false;
     } else if (name == "--trace") {
@@ -128,7 +132,7 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
 
 Report run_seed(std::uint64_t seed, Mode mode, Mutant mutant, FaultCounts& counts, const Options& options) {
   active_mutant = mutant;
-  World world(seed, mode, counts, options.without, options.lanes, options.documents);
+  World world(seed, mode, counts, options.without, options.lanes, options.documents, options.withdraws);
   Report report = world.run();
   active_mutant = Mutant::kNone;
   return report;

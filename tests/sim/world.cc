@@ -19,8 +19,14 @@ constexpr std::size_t kTabsMost = 3;
 }  // namespace
 
 World::World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes,
-             const DocumentOptions& documents)
-    : prng_(seed), lanes_(lanes), mode_(mode), faults_(prng_, counts, without), server_(prng_, faults_, ledger_) {
+             const DocumentOptions& documents, bool withdraws)
+    : prng_(seed),
+      withdrawals_(hash_mix(seed, 0xC045)),
+      withdraws_(withdraws),
+      lanes_(lanes),
+      mode_(mode),
+      faults_(prng_, counts, without),
+      server_(prng_, faults_, ledger_) {
   seed_buggify(seed, prng_.chance(1, 2));
   // A journal's clock is the wall of its moment, so its events cannot be put behind earlier ones once that goes back.
   if (faults_.uses(Fault::kClockJump)) faults_.forbid(Fault::kJournalLeft);

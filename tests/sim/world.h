@@ -45,7 +45,7 @@ class World {
  public:
   // Events are made in the first `lanes` lanes.
   World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes,
-        const DocumentOptions& documents = {});
+        const DocumentOptions& documents = {}, bool withdraws = false);
   ~World();
   Report run();
 
@@ -97,6 +97,7 @@ class World {
     std::vector<std::size_t> contexts;
     std::vector<std::uint32_t> relaxed;  // accepted on a relaxed promise since the last strict commit
     std::uint64_t relaxed_clicks{};
+    std::int64_t withdrawn_until{};  // consent to analytics is being withdrawn
     std::vector<std::uint32_t> accepted_since_image;
     std::vector<std::uint32_t> accepted_ever;
     std::uint64_t clicks_since_image{};
@@ -142,6 +143,7 @@ class World {
   void enqueue(std::size_t context);
   Call make_call(Context& context, Device& device);
   void retry_letter(Device& device);
+  void withdraw(Device& device);
   void worker_drain(std::size_t device);
   void break_something(std::size_t device);
   void cut_power(Device& device);
@@ -164,6 +166,8 @@ class World {
   void check_device(const Device& device);
 
   Prng prng_;
+  Prng withdrawals_;  // of its own: worlds without them are as they were
+  bool withdraws_;
   std::uint32_t lanes_;
   Mode mode_;
   Faults faults_;

@@ -85,9 +85,11 @@ class Server {
     request_lanes.push_back(lanes);
     const sync::Writes writes = session->writes();
     for (const sync::StreamWrite& write : writes.streams) streams_[write.stream].mark = write.after;
-    for (const sync::VoidWrite& write : writes.voids)
+    for (const sync::VoidWrite& write : writes.voids) {
+      streams_[write.range.stream].hashes[write.range.to.value] = write.range.hash_after;
       for (Sequence seq = write.range.from; seq <= write.range.to; ++seq.value)
         streams_[write.range.stream].voids.push_back({seq, seq, write.range.reason, false});
+    }
     for (const EventId& event : writes.recovered)
       for (sync::VoidRow& row : streams_[event.stream].voids)
         if (row.from == event.seq) row.recovered = true;
