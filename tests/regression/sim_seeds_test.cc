@@ -57,3 +57,13 @@ BOOST_AUTO_TEST_CASE(worlds_of_documents_that_once_went_wrong_come_out_right) {
     BOOST_TEST(oas::sim::simulate({"--documents", "--seed", story.seed}) == 0);
   }
 }
+
+BOOST_AUTO_TEST_CASE(a_tab_that_is_woken_before_its_time_reads_what_it_was_told) {
+  BOOST_TEST(oas::sim::simulate({"--documents", "--mode", "liveness", "--seed", "31"}) == 0);
+}
+
+// Streams go on behind numbers that were given up, whatever else goes wrong; what is not analytics loses nothing.
+BOOST_AUTO_TEST_CASE(withdrawn_consent_harms_no_other_event) {
+  BOOST_TEST(oas::sim::simulate({"--withdraw", "--seeds", "20"}) == 0);
+  BOOST_TEST(oas::sim::simulate({"--withdraw", "--mode", "liveness", "--seeds", "20"}) == 0);
+}

@@ -53,6 +53,7 @@ void World::calm() {
       const bool stays_frozen = one_runs && now_ < context.frozen_until && prng_.chance(1, 2);
       context.frozen_until = stays_frozen ? now_ + kYearMs : 0;
       if (!stays_frozen && !context.backlog.empty()) thaw_later(index);
+      if (!stays_frozen && documents_) documents_->woken(index);
       one_runs |= !stays_frozen;
     }
     for (const std::size_t index : device->contexts) {

@@ -147,6 +147,12 @@ void DocumentWorld::read_mail(std::size_t context, std::uint64_t life) {
   for (const auto& action : std::exchange(one->mail, {})) action(*one);
 }
 
+void DocumentWorld::woken(std::size_t context) {
+  const auto at = tabs_.find(context);
+  if (at == tabs_.end() || at->second.mail.empty()) return;
+  world_.at(world_.now_ + 1, [this, context, life = at->second.life] { read_mail(context, life); });
+}
+
 // What a tab says reaches all others of its device.
 void DocumentWorld::tell(std::size_t context, const std::function<void(DocumentTab&)>& message) {
   for (const std::size_t other : world_.devices_[world_.contexts_[context]->device]->contexts)

@@ -51,6 +51,8 @@ class DocumentWorld {
 
   // What the world tells: a tab lives and dies, a transaction is formed, calls and events get their verdicts.
   void born(std::size_t context);
+  // Before its time: it reads its mail now.
+  void woken(std::size_t context);
   void gone(std::size_t context) { tabs_.erase(context); }
   void accompany(std::size_t context, engine::Persist& persist) const;
   void stored(std::size_t context, std::uint32_t number, const std::optional<EventId>& event);
