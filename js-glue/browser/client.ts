@@ -108,11 +108,10 @@ export class OfflineSync {
     if (!DURABILITIES.includes(durability)) {
       throw failure("invalid_argument", `durability is one of ${DURABILITIES.join(", ")}`, { path: "durability" });
     }
-    const { wasmUrl, wasmBinary, wasmModule } = options;
     const workerOptions = typeof worker === "string" ? { url: worker } : worker;
     this.#durability = durability;
     this.#options = {
-      name,
+      ...options,
       url: url.replace(/\/+$/, ""),
       auth,
       subject,
@@ -121,9 +120,6 @@ export class OfflineSync {
       worker: workerOptions,
       shareToken: workerOptions?.shareToken ?? false,
       context: "page",
-      wasmUrl,
-      wasmBinary,
-      wasmModule,
     };
     this.#hooks = {
       status: (status) => {
@@ -329,7 +325,6 @@ export class OfflineSync {
         this.#merge({ reason: code });
         const wait = WASM_RETRY_MS[Math.min(attempt, WASM_RETRY_MS.length - 1)] ?? 0;
         await new Promise((resolve) => setTimeout(resolve, wait));
-        if (this.#closing) throw failure("closed", "the engine is closed");
       }
     }
   }

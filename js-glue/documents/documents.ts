@@ -14,7 +14,7 @@ import { type DocumentsCore, type Edit, EMPTY_STATE, type Place, type View } fro
 import { asFailure, failure } from "../core/errors.ts";
 import { Collection } from "./collection.ts";
 import { type DocumentChannel, type DocumentMessage, documentChannel, leadership } from "./contexts.ts";
-import { EditQueue } from "./edit-queue.ts";
+import { droppedOf, EditQueue } from "./edit-queue.ts";
 import { Leftovers } from "./leftovers.ts";
 import { isStale, refusedOf } from "./letters.ts";
 import {
@@ -135,11 +135,19 @@ export class Documents {
     const refused = refusedOf(await this.#engine.deadLetters.export());
     // Whoever drained the queue did not keep what they stood on, and the next pull may take it away.
     for (const { name } of refused.filter(isStale)) await shelf.keepStood(name);
-    const gone = await shelf.forgetRefused(refused);
+    const channel = documentChannel(database, (message) => this.#heard(message));
+    // Said before it is done, too: if this context dies in between, the others no longer show them.
+    const gone = await shelf.waitingAmong(refused);
+    for (const { name, edit } of gone) channel.post(droppedOf(name, edit));
+    try {
+      for (const { name, edit } of gone) await shelf.forget(name, edit);
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
     const epoch = mintEpoch(systemRandom);
     this.#epochs.add(epoch.toString(16).padStart(16, "0"));
     const replicas = new Replicas(core, shelf, epoch, (name, origin) => this.#tell(name, origin));
-    const channel = documentChannel(database, (message) => this.#heard(message));
     const device = formatDeviceId(host.device);
     const { transport } = host;
     const failed = (error: unknown): void => this.#failed(error);
@@ -180,7 +188,7 @@ export class Documents {
   /** Somebody of this device has stored a dead letter; the tab that made the edit may be gone. Old ones are made again by who pulls. */
   async #dropRefused(shelf: Shelf, edits: EditQueue): Promise<void> {
     const refused = refusedOf(await this.#engine.deadLetters.export()).filter((letter) => !isStale(letter));
-    for (const { name, edit } of await shelf.forgetRefused(refused)) edits.drop(name, edit);
+    for (const { name, edit } of await shelf.waitingAmong(refused)) edits.leave(name, edit, Promise.resolve());
   }
 
   #failed(error: unknown): void {

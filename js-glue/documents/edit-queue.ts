@@ -126,13 +126,15 @@ export class EditQueue {
   }
 
   /** It is no longer part of its document, in no context. */
-  drop(name: DocumentName, { epoch, n }: EditName): void {
-    const { replicas, channel } = this.#options;
-    const { space, key } = name;
-    replicas.drop(name, { epoch, n });
-    channel.post({ say: "dropped", space, key, edit: { epoch, n } });
+  drop(name: DocumentName, edit: EditName): void {
+    this.#options.replicas.drop(name, edit);
+    this.#options.channel.post(droppedOf(name, edit));
   }
 }
+
+/** What the other contexts are told of an edit that is no longer part of its document. */
+export const droppedOf = ({ space, key }: DocumentName, { epoch, n }: EditName) =>
+  ({ say: "dropped", space, key, edit: { epoch, n } }) as const;
 
 const leavingAt = (name: DocumentName, edit: EditName): string => `${entityOf(name)} ${writeEditName(edit)}`;
 

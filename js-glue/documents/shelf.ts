@@ -211,17 +211,15 @@ export class Shelf {
     return chunksOf(edit.delta).map((value, chunk) => ({ key: pendingChunk(name, edit, chunk), value }));
   }
 
-  /** Edits that lie in dead letters are no longer part of their documents, whoever stored the letter. Which ones waited here. */
-  async forgetRefused(refused: readonly RefusedEdit[]): Promise<readonly WaitingEdit[]> {
-    const gone: WaitingEdit[] = [];
+  /** Those that still wait here: edits in dead letters are no longer part of their documents, whoever stored the letter. */
+  async waitingAmong(refused: readonly RefusedEdit[]): Promise<readonly WaitingEdit[]> {
+    const waiting: WaitingEdit[] = [];
     for (const { name, edit, delta } of refused)
       for (const pending of await this.pending(name)) {
         const isIt = edit ? edit.epoch === pending.epoch && edit.n === pending.n : sameBytes(pending.delta, delta);
-        if (!isIt) continue;
-        await this.forget(name, pending);
-        gone.push({ name, edit: pending });
+        if (isIt) waiting.push({ name, edit: pending });
       }
-    return gone;
+    return waiting;
   }
 
   async forget(name: DocumentName, edit: EditName): Promise<void> {

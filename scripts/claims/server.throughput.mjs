@@ -10,7 +10,7 @@ const pouch_ratio_min = 2.5;
 export const claim = {
   name: "server.throughput",
   title: "A validated, ordered, durable event through HTTP costs little more than a plain COPY of its row",
-  bar: `CPU (server and PostgreSQL) per event, batches of 100, <= ${cpu_ratio_max} x COPY of the same rows (client and PostgreSQL, 100 rows a statement, 8 connections), analytics in blocks <= ${block_ratio_max} x; events/s >= ${rate_ratio_min} x pgbench's single-row inserts; on SQLite >= ${pouch_ratio_min} x less CPU than PouchDB's server on LevelDB for the same events by _bulk_docs`,
+  bar: `CPU (server and PostgreSQL) per event, batches of 100, <= ${cpu_ratio_max} x COPY of the same rows (client and PostgreSQL, 100 rows a statement, 8 connections), analytics in blocks <= ${block_ratio_max} x; events/s >= ${rate_ratio_min} x pgbench's single-row inserts (medians of rounds that take turns); on SQLite >= ${pouch_ratio_min} x less CPU than PouchDB's server on LevelDB for the same events by _bulk_docs`,
   needs: ["build", "native", "databases"],
   async run({ quick }) {
     const [figures] = await runProgram("tests/server/throughput.main.ts", [

@@ -220,7 +220,8 @@ describe("replicas of one device", () => {
     const kept = await one.put({ a: 1, kept: 1 });
     const refused = await one.put({ a: 1, kept: 1, refused: 1 });
     assert.notDeepEqual(kept.delta, refused.delta);
-    await one.shelf.forgetRefused([{ name, edit: undefined, delta: refused.delta }]);
+    for (const waiting of await one.shelf.waitingAmong([{ name, edit: undefined, delta: refused.delta }]))
+      await one.shelf.forget(waiting.name, waiting.edit);
     assert.deepEqual(await two.value(), { a: 1, kept: 1 });
     assert.equal(await one.shelf.hasPending(SPACE), true);
   });
@@ -247,7 +248,8 @@ describe("replicas of one device", () => {
     assert.ok(stored.length > 3 && stored.every(({ value }) => value.length <= 48_000));
     assert.deepEqual(await two.value(), { a: 2, text });
     // Its dead letter holds the last part only, and names it.
-    await one.shelf.forgetRefused([{ name, edit: large, delta: Uint8Array.of(1) }]);
+    for (const waiting of await one.shelf.waitingAmong([{ name, edit: large, delta: Uint8Array.of(1) }]))
+      await one.shelf.forget(waiting.name, waiting.edit);
     const fresh = new Context(store, await DocumentsCore.create(module), 3n);
     assert.deepEqual(await fresh.value(), { a: 2 });
   });
