@@ -25,7 +25,7 @@ std::size_t held(const Device& device, Lane lane) {
   std::size_t count = 0;
   for (auto at = device.store.lower_bound(from); at != device.store.end() && at->first < queue::after_prefix(from);
        ++at)
-    count += queue::is_hole(at->second) ? 0 : 1;
+    if (!queue::is_hole(at->second)) ++count;
   return count;
 }
 
