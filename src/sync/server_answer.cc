@@ -74,7 +74,9 @@ std::optional<RollingHash> ServerSession::Impl::known_hash(const Progress& at, S
   for (const PlannedEvent& event : planned)
     if (event.id.stream == at.state.stream && event.id.seq == seq) return event.hash;
   for (const VoidWrite& hole : voids)
-    if (hole.range.stream == at.state.stream && hole.range.to == seq) return hole.range.hash_after;
+    // Not behind lost ones: they may still turn up, and the hash that counts is then another.
+    if (hole.range.stream == at.state.stream && hole.range.to == seq && hole.range.reason != VoidReason::kLost)
+      return hole.range.hash_after;
   return std::nullopt;
 }
 
