@@ -160,8 +160,8 @@ void ClientSession::write_done(Clocks now) {
       waits_for_ = remembered_.retry.value.next_at;
       break;
     case SessionState::kRelease: {
-      insisted_ = false;
       const bool again = wanted_ && !closing_;
+      if (!again) insisted_ = false;  // else somebody may have insisted while the lease was being given back
       const bool look_later = unsettled() && !closing_;
       forget();
       rest(SessionState::kIdle, {}, look_later ? Millis{now.mono.value + kSettlePollMs} : Millis{});

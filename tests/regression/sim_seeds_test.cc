@@ -51,6 +51,10 @@ BOOST_AUTO_TEST_CASE(worlds_that_once_went_wrong_come_out_right) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(who_insists_while_the_lease_is_given_back_is_heard) {
+  BOOST_TEST(oas::sim::simulate({"--seed", "4119"}) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(worlds_of_documents_that_once_went_wrong_come_out_right) {
   for (const Story& story : kDocuments) {
     BOOST_TEST_CONTEXT(story.seed << ": " << story.sentence)
