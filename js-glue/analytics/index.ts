@@ -1,9 +1,9 @@
 /**
  * offline-ai-sync/analytics: events about how an application is used, over the same durable queue as everything else.
  *
- * Nothing is stored before consent was given, and nothing waits any more once it is withdrawn. Calls carry session, page and campaign as people know them from other
- * libraries. Under storage pressure, and only then, new events are sampled before they get a number; how many were
- * dropped is on the next one that is kept.
+ * Nothing is stored before consent was given, and nothing waits any more once it is withdrawn. Calls carry session, page and
+ * campaign as people know them from other libraries. Under storage pressure, and only then, new events are sampled before
+ * they get a number; how many were dropped is on the next one that is kept.
  */
 
 import type { QueuedEvent } from "../core/calls.ts";

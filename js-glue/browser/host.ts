@@ -90,8 +90,9 @@ async function settleDevice(
 }
 
 /**
- * Loads the core while the database opens, then takes over from the journal in one go: `running` is called when calls belong to the loop. Rejects
- * when there can be no core; the journal then keeps its calls.
+ * Loads the core while the database opens, then takes over from the journal in one go: `running` is called when calls belong
+ * to the loop. Rejects when there can be no core; the journal then keeps its calls. Rejects with `closed` when they were
+ * handed to somebody else.
  */
 export async function startHost(
   opening: Promise<Store>,
@@ -105,9 +106,6 @@ export async function startHost(
     firstOf(coreFactory(options)),
     opening.then(async (store) => [store, await settleDevice(store, database, options)] as const),
   ]);
-  const handed = await journal.handOver();
-  if (!handed) throw failure("closed", "the engine was closed while it was opening");
-  const { next, calls } = handed;
   const transport = new FetchTransport({
     url: options.url,
     auth: options.auth,
@@ -134,15 +132,21 @@ export async function startHost(
     }),
   );
   tested()?.(loop);
-  loop.enqueue(calls);
   const register = (force: boolean): Promise<Device> => registerDevice(store, transport, device, Date.now(), force);
   const close = async (): Promise<void> => {
     await loop.close();
     shared.close();
     settlements.close(failure("closed", "the engine is closed"));
   };
+  // Last: until here a failure leaves the calls with the journal, for the next attempt.
+  const handed = await journal.handOver();
+  if (!handed) {
+    await close();
+    throw failure("closed", "the engine was closed while it was opening");
+  }
+  loop.enqueue(handed.calls);
   running({ ...tools, loop, store, transport, settlements, device, lost, register, close });
-  await loop.start(journal.epoch, next);
+  await loop.start(journal.epoch, handed.next);
 }
 
 /** Tests that force traps put a function here before they open the queue; nobody else is given the loop. */

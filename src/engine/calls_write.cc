@@ -106,8 +106,9 @@ void write_plan(Writer& out, const sync::ServerSession& session) {
 
 void write_plain(Bytes& bytes, const sync::ServerSession& session) {
   Writer out(bytes);
-  out.u8(session.plain() ? 1 : 0);
-  if (!session.plain()) return;
+  const bool plain = session.plain();
+  out.u8(plain ? 1 : 0);
+  if (!plain) return;
   write_moves(out, session.writes().streams);
   write_event_groups(bytes, session.planned());
   write_event_columns(bytes, session.planned());

@@ -12,6 +12,7 @@ namespace oas::engine {
 namespace {
 
 constexpr std::uint32_t kGiveUpRecords = 24;  // about a megabyte of the largest segments
+constexpr std::size_t kGiveUpsMax = 16;  // asked for and not ended
 
 }  // namespace
 
@@ -21,6 +22,10 @@ void Engine::Impl::begin_give_up(Command command) {
   const auto reason = static_cast<sync::VoidReason>(in.u8().value_or(0));
   if (lane >= kLaneCount || (reason != sync::VoidReason::kConsent && reason != sync::VoidReason::kDiscarded)) {
     refuse(command.command, {ErrorCode::kInvalidArgument});
+    return;
+  }
+  if (giving_up.size() >= kGiveUpsMax) {
+    refuse(command.command, {ErrorCode::kQueueFull, kGiveUpsMax});
     return;
   }
   GivingUp one{.command = std::move(command), .lane = static_cast<Lane>(lane), .reason = reason};
@@ -65,11 +70,11 @@ void Engine::Impl::gave_up() {
   one.events += one.in_page;
   one.from = std::move(one.behind);
   one.open = false;
+  work = status_due = true;  // also where a later page fails: these numbers may be passed
   if (!one.from.empty()) return;
   Bytes result;
   wire::Writer(result).u64(one.events);
   deliver(CommandResult{one.command.command, std::move(result)});
-  work = status_due = true;
   tell(PeerKind::kWork);
   giving_up.pop_front();
 }

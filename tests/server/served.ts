@@ -14,14 +14,19 @@ export interface Served {
 }
 
 const root = process.env["OAS_ROOT"] ?? process.cwd();
+/** A program that fails must not leave its servers behind: they would hold its output open. */
+const alive = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of alive) child.kill("SIGKILL");
+});
 
 export async function serve(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Served> {
   const child = spawn(process.execPath, [join(root, "dist/cli.js"), "serve", "--json", ...args], {
     stdio: ["ignore", "pipe", "inherit"],
     env: { ...process.env, OFFLINE_AI_RATE_EVENTS_PER_MINUTE: "0", ...env },
   });
-  // Whoever fails must not leave it behind: it would hold our output open.
-  process.once("exit", () => child.kill("SIGKILL"));
+  alive.add(child);
+  child.once("exit", () => alive.delete(child));
   const line = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout! }).once("line", resolve);
     child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));

@@ -127,6 +127,18 @@ BOOST_AUTO_TEST_CASE(twice_is_as_good_as_once) {
   BOOST_TEST(given_up(device) == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(too_many_at_once_are_refused) {
+  Server server;
+  Device device(server, 11);
+  std::vector<engine::Input> commands;
+  for (std::uint32_t i = 0; i < 40; ++i)
+    commands.push_back(engine::Command{1'000 + i, engine::Command::Op::kGiveUp, {kAnalytics, kConsent}});
+  device.feed_all(std::move(commands));
+  BOOST_TEST(device.results.size() == 16U);
+  BOOST_REQUIRE(device.failed.size() == 24U);
+  BOOST_TEST(device.failed[0].code == static_cast<std::uint16_t>(ErrorCode::kQueueFull));
+}
+
 BOOST_AUTO_TEST_CASE(nonsense_is_refused) {
   Server server;
   Device device(server, 11);

@@ -141,7 +141,13 @@ class Device {
     feed(engine::Connectivity{is_online, false});
   }
   void feed(engine::Input input) {
-    inputs_.push_back(std::move(input));
+    std::vector<engine::Input> one;
+    one.push_back(std::move(input));
+    feed_all(std::move(one));
+  }
+  // In one step.
+  void feed_all(std::vector<engine::Input> inputs) {
+    for (engine::Input& input : inputs) inputs_.push_back(std::move(input));
     while (!inputs_.empty()) {
       std::vector<engine::Input> batch(inputs_.begin(), inputs_.end());
       inputs_.clear();
