@@ -58,6 +58,18 @@ describe("a new version of the demo", { skip: chromiumPath() ? false : "there is
     await frame.waitForFunction(() => globals.engine?.status.get().phase === "idle");
     return frame;
   };
+  /** Resolves when the workers of what has been deployed are installed, and wait. */
+  const installUpdates = () =>
+    page.evaluate(async () => {
+      const all = await navigator.serviceWorker.getRegistrations();
+      await Promise.all(all.map((one) => one.update()));
+      const settled = ({ installing }: ServiceWorkerRegistration) =>
+        new Promise<void>((resolve) => {
+          if (!installing) resolve();
+          installing?.addEventListener("statechange", () => resolve());
+        });
+      await Promise.all(all.map(settled));
+    });
   const bar = () => page.locator("#update");
 
   test("the page says nothing while there is nothing new", async () => {
@@ -69,14 +81,13 @@ describe("a new version of the demo", { skip: chromiumPath() ? false : "there is
   test("a deployed build is announced, and not loaded before somebody says so", async () => {
     await phone();
     deploy(site, "index.html", HEADING, "sw.js");
-    deploy(site, "device.html", IN_FRAMES, "device-sw.js");
-    await page.evaluate(async () => {
-      const all = await navigator.serviceWorker.getRegistrations();
-      await Promise.all(all.map((one) => one.update()));
-    });
+    await installUpdates();
     await bar().getByText("A new version is ready.").waitFor();
     assert.equal(await bar().getAttribute("role"), "status");
     await bar().getByRole("button", { name: "Later" }).click();
+    assert.equal(await bar().count(), 0);
+    deploy(site, "device.html", IN_FRAMES, "device-sw.js"); // the frames' workers, installed a little later
+    await installUpdates();
     assert.equal(await bar().count(), 0);
     assert.equal(loads, 0);
     assert.equal(await page.textContent("h1"), HEADING);

@@ -14,8 +14,10 @@ const AGAIN_MS = 3_000;
 /** The worker of a frame may be in the middle of a drain, and takes over behind it: nobody is asked twice about that one. */
 const ASKED_MS = 60_000;
 const ASKED_KEY = "oas-update";
+/** A build changes the worker of the page and those of its frames, each installs in its own time: "Later" answers for all of them. */
+const LATER_MS = 60_000;
 
-function show(reload: () => void): void {
+function show(reload: () => void, later: () => void): void {
   if (document.getElementById("update")) return;
   const bar = document.createElement("div");
   bar.id = "update";
@@ -31,7 +33,10 @@ function show(reload: () => void): void {
   bar.append(
     words,
     act,
-    button("Later", () => bar.remove()),
+    button("Later", () => {
+      bar.remove();
+      later();
+    }),
   );
   document.body.append(bar);
 }
@@ -66,20 +71,24 @@ export function showUpdates(scopes: readonly string[]): void {
     setInterval(() => location.reload(), AGAIN_MS); // ends with this page
     location.reload();
   };
+  let putOffAt = Number.NEGATIVE_INFINITY;
+  const announce = (load: () => void): void => show(load, () => (putOffAt = performance.now()));
   const look = async (): Promise<void> => {
     const asked = Date.now() - Number(sessionStorage.getItem(ASKED_KEY)) < ASKED_MS;
     for (const registration of await registrations()) {
       const known = asked && pathOf(registration) !== scopes[0];
-      if (registration.waiting && !known) show(() => void reload());
+      if (registration.waiting && !known) announce(() => void reload());
       if (followed.has(registration)) continue;
       followed.add(registration);
       registration.addEventListener("updatefound", () =>
-        registration.installing?.addEventListener("statechange", () => void look()),
+        registration.installing?.addEventListener("statechange", () => {
+          if (performance.now() - putOffAt > LATER_MS) void look();
+        }),
       );
     }
   };
   // Another page of ours has asked for it: this one still runs the version before.
-  onTakeover(() => show(() => location.reload()));
+  onTakeover(() => announce(() => location.reload()));
   workers.ready.then(look, () => undefined);
   // A page that stays open for days hears of nothing by itself.
   document.addEventListener("visibilitychange", async () => {
