@@ -380,17 +380,13 @@ void PushPlan::leave_dependents() {
   std::vector<const Missing*> missing;
   for (const Missing& one : missing_) missing.push_back(&one);
   sort_list(missing, [](const Missing* a, const Missing* b) { return send_order(a->key) < send_order(b->key); });
-  std::vector<std::uint32_t> order(items_.size());
-  for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-  sort_list(order,
-            [this](std::uint32_t a, std::uint32_t b) { return send_order(items_[a].key) < send_order(items_[b].key); });
 
   std::set<StreamId> cut;
   std::set<std::uint32_t> held;  // entities of what was left behind
   std::vector<bool> leaves(items_.size());
   std::size_t left = 0;
   auto next = missing.begin();
-  for (const std::uint32_t i : order) {
+  for (const std::uint32_t i : in_send_order()) {
     const Planned& item = items_[i];
     for (; next != missing.end() && send_order((*next)->key) < send_order(item.key); ++next) {
       const StreamId stream = (*next)->key.stream;
@@ -406,47 +402,70 @@ void PushPlan::leave_dependents() {
     leaves[i] = true;
     ++left;
   }
-  if (left == 0 || left == items_.size()) return;
-  std::vector<Planned> kept;
-  for (std::size_t i = 0; i < items_.size(); ++i)
-    if (!leaves[i]) kept.push_back(std::move(items_[i]));
-  items_ = std::move(kept);
+  if (left > 0 && left < items_.size()) leave(leaves);
 }
 
-void PushPlan::write(SyncRequest& request) const {
-  std::vector<const Planned*> order;
-  for (const Planned& item : items_) order.push_back(&item);
-  if (!OAS_MUTANT(kEntityOrderByArrival))
-    sort_list(order, [](const Planned* a, const Planned* b) { return send_order(a->key) < send_order(b->key); });
-
+void PushPlan::write(SyncRequest& request) {
+  std::vector<std::uint32_t> order = in_send_order();
+  order.resize(list_deps(order, request.deps));
   std::map<StreamId, Watermark> reach;
-  for (const Planned* item : order)
-    reach[item->stream()] = {item->key.last, item->hole ? item->hole->hash_after : item->head.hash_after};
+  std::vector<bool> leaves(items_.size(), true);
+  for (const std::uint32_t i : order) {
+    const Planned& item = items_[i];
+    leaves[i] = false;
+    reach[item.stream()] = {item.key.last, item.hole ? item.hole->hash_after : item.head.hash_after};
+    request.items.push_back(
+        {.segment = item.hole ? ByteView{} : ByteView{item.record}, .hole = item.hole.value_or(VoidRange{})});
+  }
   for (const auto& [stream, first] : compare_) reach.try_emplace(stream, remembered_->mark(stream).mark);
   for (const auto& [stream, last] : reach) request.streams.push_back({stream, remembered_->mark(stream).mark, last});
+  if (order.size() < items_.size()) leave(leaves);  // moving an item keeps its record's buffer
+}
 
-  // The newest earlier position of each other stream that shares an entity; whatever is older follows by its own order.
+std::vector<std::uint32_t> PushPlan::in_send_order() const {
+  std::vector<std::uint32_t> order(items_.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  if (!OAS_MUTANT(kEntityOrderByArrival))
+    sort_list(order, [this](std::uint32_t a, std::uint32_t b) {
+      return send_order(items_[a].key) < send_order(items_[b].key);
+    });
+  return order;
+}
+
+// Of each item the newest earlier position of each other stream that shares an entity; whatever is older follows by its own
+// order. Returns for how many items there is room: one that does not say all it depends on could overtake what the server
+// stops at. The first is always sent.
+std::size_t PushPlan::list_deps(const std::vector<std::uint32_t>& order, std::vector<Dep>& deps) const {
   std::map<std::uint32_t, std::map<StreamId, Sequence>> before;
   std::vector<const Missing*> missing;
   for (const Missing& one : missing_) missing.push_back(&one);
   sort_list(missing, [](const Missing* a, const Missing* b) { return send_order(a->key) < send_order(b->key); });
   auto absent = missing.begin();
   for (std::uint32_t i = 0; i < order.size(); ++i) {
-    const Planned& item = *order[i];
-    request.items.push_back(
-        {.segment = item.hole ? ByteView{} : ByteView{item.record}, .hole = item.hole.value_or(VoidRange{})});
+    const Planned& item = items_[order[i]];
     if (!ordered(item.stream().lane) || OAS_MUTANT(kEntityOrderByArrival)) continue;
     for (; absent != missing.end() && send_order((*absent)->key) < send_order(item.key); ++absent)
       for (const std::uint32_t entity : (*absent)->entities)
         before[entity][(*absent)->key.stream] = (*absent)->key.last;
+    const std::size_t listed = deps.size();
     for (const std::uint32_t entity : item.head.entities) {
       std::map<StreamId, Sequence>& streams = before[entity];
       for (const auto& [stream, seq] : streams)
-        if (stream != item.stream() && request.deps.size() < kPushDepsMax)
-          request.deps.push_back({i, entity, stream, seq});
+        if (stream != item.stream()) deps.push_back({i, entity, stream, seq});
       streams[item.stream()] = item.key.last;
     }
+    if (deps.size() <= kPushDepsMax) continue;
+    deps.resize(i == 0 ? kPushDepsMax : listed);
+    return std::max(i, 1U);
   }
+  return order.size();
+}
+
+void PushPlan::leave(const std::vector<bool>& leaves) {
+  std::vector<Planned> kept;
+  for (std::size_t i = 0; i < items_.size(); ++i)
+    if (!leaves[i]) kept.push_back(std::move(items_[i]));
+  items_ = std::move(kept);
 }
 
 }  // namespace oas::sync

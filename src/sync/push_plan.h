@@ -85,8 +85,9 @@ class PushPlan {
   // What is enough to read first for the next request, if the queue goes on as it begins. Only a guess: too small a page
   // costs another read.
   [[nodiscard]] std::uint32_t next_page() const { return next_page_; }
-  // The request's streams, items and dependencies; the rest is the caller's.
-  void write(SyncRequest& request) const;
+  // The request's streams, items and dependencies; the rest is the caller's. Items whose dependencies it has no room for leave
+  // the plan.
+  void write(SyncRequest& request);
 
  private:
   enum class Phase : std::uint8_t { kQueue, kLanes, kDeps, kComplete };
@@ -117,6 +118,9 @@ class PushPlan {
   void finish_deps();
   [[nodiscard]] bool promote_missing();
   void leave_dependents();
+  [[nodiscard]] std::vector<std::uint32_t> in_send_order() const;
+  [[nodiscard]] std::size_t list_deps(const std::vector<std::uint32_t>& order, std::vector<Dep>& deps) const;
+  void leave(const std::vector<bool>& leaves);
   Chain& chain(StreamId stream);
 
   const Remembered* remembered_;

@@ -1,7 +1,9 @@
 // How much of the queue a plan reads decides nothing but the number of reads.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <set>
 
+#include "base/sort.h"
 #include "queue/keys.h"
 #include "sync/push_plan.h"
 #include "wire/segment.h"
@@ -88,6 +90,59 @@ BOOST_AUTO_TEST_CASE(the_next_plan_reads_little_more_than_it_sends) {
   // Where a page was not enough, or the queue ended in it, the next one is a whole one.
   BOOST_TEST(plan(stored, {.events = 1'000, .page = 4}).next_page == sync::PushPlan::kPageSegments);
   BOOST_TEST(plan(queue_of(3), {.events = 1'000, .page = 4}).next_page == sync::PushPlan::kPageSegments);
+}
+
+// Forty streams take turns with one entity: each item has to come after thirty-nine others. A request that left some of these
+// out would let an item overtake another at which the server stops.
+BOOST_AUTO_TEST_CASE(no_item_goes_out_without_all_that_it_depends_on) {
+  constexpr std::uint32_t kStreams = 40;
+  constexpr std::uint32_t kRounds = 20;
+  Records stored;
+  std::vector<RollingHash> hashes(kStreams);
+  for (std::uint32_t n = 0; n < kStreams * kRounds; ++n) {
+    const StreamId stream{{n % kStreams + 1ULL}, Lane::kNormal};
+    wire::SegmentBuilder builder(stream, {n / kStreams + 1ULL}, hashes[n % kStreams]);
+    builder.add({.hlc = {n + 1ULL},
+                 .type = "turn",
+                 .module = {},
+                 .entity = "one",
+                 .dedupe_key = {},
+                 .replaces = {},
+                 .json = as_bytes("{}")});
+    hashes[n % kStreams] = builder.hash();
+    for (wire::SealedSegment& sealed : builder.seal())
+      stored.push_back(
+          {queue::pending_key({sealed.hlc_first, stream, sealed.first, sealed.last}), std::move(sealed.bytes)});
+  }
+  sort_list(stored, [](const queue::Put& a, const queue::Put& b) { return a.key < b.key; });
+  const std::set<StreamId> none;
+  const sync::Remembered remembered;
+  std::set<Bytes> suspects;
+  sync::PushPlan plan(remembered, {.events = 10'000}, none, suspects);
+  while (const auto wish = plan.next()) {
+    Records page;
+    for (const queue::Put& put : stored)
+      if (put.key >= wish->range.from && put.key < wish->range.to && page.size() < wish->records_max)
+        page.push_back(put);
+    plan.feed(std::move(page));
+  }
+  const std::size_t planned = plan.items().size();
+  sync::SyncRequest request;
+  plan.write(request);
+  BOOST_TEST(planned == kStreams * kRounds);
+  BOOST_TEST(request.items.size() == plan.items().size());
+  BOOST_TEST(request.items.size() > kStreams);
+  BOOST_TEST(request.items.size() < planned);
+  BOOST_TEST(request.deps.size() <= kPushDepsMax);
+  std::vector<std::uint32_t> before(request.items.size());
+  for (const sync::Dep& dep : request.deps) ++before[dep.item];
+  for (std::uint32_t i = 0; i < before.size(); ++i) BOOST_TEST(before[i] == std::min(i, kStreams - 1));
+  for (const sync::StreamState& state : request.streams) {
+    const auto last = [&](const sync::Planned& item) {
+      return item.stream() == state.stream && item.key.last == state.last.seq;
+    };
+    BOOST_TEST(std::any_of(plan.items().begin(), plan.items().end(), last));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
