@@ -19,6 +19,7 @@ import {
 } from "./commands.ts";
 import { broadcastChannel, canonicalUrl, type SettledNotice, shareSettled, systemCrypto } from "./contexts.ts";
 import { databaseName } from "./database.ts";
+import { keepDictionary } from "./dictionary.ts";
 import { withEngine } from "./engine-status.ts";
 import { deviceIdOf, settleInstallation } from "./install.ts";
 import type { Journal } from "./journal.ts";
@@ -31,6 +32,8 @@ import { Triggers } from "./triggers.ts";
 
 export { MemoryStore } from "../core/memory-store.ts";
 export { scan } from "./indexeddb-read.ts";
+
+const DICTIONARY_AFTER_MS = 1_000;
 
 export interface HostOptions extends WasmOptions {
   readonly name: string;
@@ -147,6 +150,11 @@ export async function startHost(
   loop.enqueue(handed.calls);
   running({ ...tools, loop, store, transport, settlements, device, lost, register, close });
   await loop.start(journal.epoch, handed.next);
+  // Behind whatever the page does first.
+  if (options.drains)
+    systemClock.alarm(systemClock.mono() + DICTIONARY_AFTER_MS, () => {
+      void keepDictionary({ loop, store, transport, device });
+    });
 }
 
 /** Tests that force traps put a function here before they open the queue; nobody else is given the loop. */

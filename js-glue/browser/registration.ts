@@ -1,6 +1,7 @@
 /** Tells the server what this device is and can do: once, again when it changes, and when the application asks. */
 
-import { fnv1a32, toHex, utf8 } from "../core/bytes.ts";
+import { fnv1a32, utf8 } from "../core/bytes.ts";
+import { formatDeviceId } from "../core/device-id.ts";
 import { asFailure } from "../core/errors.ts";
 import type { Store } from "../core/ports.ts";
 import { deviceType, readCapabilities } from "./capabilities.ts";
@@ -16,12 +17,6 @@ export interface Device {
 
 const TIMEOUT_MS = 15_000;
 const REPEAT_MS = 7 * 24 * 3_600_000;
-
-/** 16 bytes in the shape of a UUID. */
-export function formatDeviceId(device: Uint8Array): string {
-  const hex = toHex(device);
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
 
 /** `force` = even when nothing has changed. Without an answer the device stays unregistered: work is queued all the same. */
 export async function registerDevice(

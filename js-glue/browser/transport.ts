@@ -45,6 +45,12 @@ export class FetchTransport implements Transport {
     return this.#fetch(path, { method: "POST", body: JSON.stringify(value), headers }, timeoutMs);
   }
 
+  /** Bytes of our own. Rejects when there is no answer. */
+  put(path: string, body: Uint8Array, timeoutMs: number): Promise<Response> {
+    const headers = { "content-type": "application/octet-stream", accept: "application/json" };
+    return this.#fetch(path, { method: "PUT", body: body as Uint8Array<ArrayBuffer>, headers }, timeoutMs);
+  }
+
   /** Rejects when there is no answer. `timeoutMs` covers the body, too; Infinity for streams, which `signal` ends. */
   get(path: string, accept: string, timeoutMs: number, signal?: AbortSignal): Promise<Response> {
     return this.#fetch(path, { method: "GET", headers: { accept } }, timeoutMs, signal);

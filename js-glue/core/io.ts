@@ -12,6 +12,7 @@ export const Op = {
   compact: 6,
   close: 7,
   giveUp: 8,
+  dictionary: 9,
   trap: 255,
 } as const;
 export type Op = (typeof Op)[keyof typeof Op];

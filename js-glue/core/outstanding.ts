@@ -23,7 +23,15 @@ interface Command {
 }
 
 /** A command that changed something may have done so before the instance died; only these are safe to give again. */
-const REPEATABLE: ReadonlySet<Op> = new Set([Op.drain, Op.status, Op.pending, Op.deadLetters, Op.compact, Op.close]);
+const REPEATABLE: ReadonlySet<Op> = new Set([
+  Op.drain,
+  Op.status,
+  Op.pending,
+  Op.deadLetters,
+  Op.compact,
+  Op.close,
+  Op.dictionary,
+]);
 const OUTCOME_OPEN = "the instance was rebuilt before it answered; look what became of it before you repeat it";
 
 const TRAPS_MAX = 2;

@@ -8,8 +8,8 @@
 import type { OfflineSync, Receipt } from "../browser/client.ts";
 import { systemCrypto } from "../browser/contexts.ts";
 import { mintEpoch, systemRandom } from "../browser/platform.ts";
-import { formatDeviceId } from "../browser/registration.ts";
 import { utf8 } from "../core/bytes.ts";
+import { formatDeviceId } from "../core/device-id.ts";
 import { type DocumentsCore, type Edit, EMPTY_STATE, type Place, type View } from "../core/documents-core.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import { Collection } from "./collection.ts";

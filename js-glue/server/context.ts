@@ -1,9 +1,10 @@
 /** What every route works with: the store, the core, the handlers and the clock. */
 
-import { fromHex, sameBytes, toHex } from "../core/bytes.ts";
+import { fromHex, sameBytes } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
 import type { OpenSegment } from "./analytics-blocks.ts";
 import type { ApiKeys, Caller, Identity } from "./auth.ts";
+import type { Dictionaries } from "./dictionaries.ts";
 import type { CursorNotes } from "./documents/cursor-notes.ts";
 import type { Documents } from "./documents/documents.ts";
 import type { Handlers } from "./handlers.ts";
@@ -36,6 +37,7 @@ export interface Server {
   readonly cursors: CursorNotes;
   readonly models: ModelRegistry;
   readonly openSession: OpenSession;
+  readonly dictionaries: Dictionaries;
   readonly openSegment: OpenSegment;
   readonly takeBlocks: () => Promise<boolean>;
   readonly checkJson: (json: Uint8Array) => void;
@@ -48,12 +50,6 @@ export interface Server {
   readonly draining: () => boolean;
   /** Deferred events of the device may run now; done in the background. */
   readonly release: (tenant: string, device: Uint8Array) => void;
-}
-
-/** UUID-shaped text of the 16 bytes. */
-export function formatDeviceId(device: Uint8Array): string {
-  const hex = toHex(device);
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
 /** The bytes of a device id, with or without dashes. */

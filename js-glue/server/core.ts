@@ -24,7 +24,9 @@ import {
 } from "./core-codec.ts";
 import type {
   DeferredRow,
+  DictionaryId,
   HashProbe,
+  OpenSession,
   PlainPlan,
   PlannedBlock,
   PlannedEvent,
@@ -52,14 +54,20 @@ const Op = {
   entityHash: 8,
   openSegment: 9,
   planPlain: 10,
+  loadDictionary: 11,
+  dropDictionary: 12,
 } as const;
 const DEFERRED = 2;
 const HEAD_BYTES = 10;
+/** Dictionaries that stay loaded, of those used last; the core takes 64. */
+const DICTIONARIES_MAX = 32;
+const NOTHING = new Uint8Array();
 
 class Session implements ServerSession {
   readonly device: Uint8Array;
   readonly lateSeen: number;
   readonly needs: readonly StreamNeed[];
+  readonly missingDictionary: bigint;
   #planned: readonly PlannedEvent[] = [];
   #blocks: readonly PlannedBlock[] = [];
   #outcomes: { kind: number; code: number }[] = [];
@@ -80,6 +88,7 @@ class Session implements ServerSession {
       markOnly: from.u8() !== 0,
       hashesAt: from.list(() => from.count()),
     }));
+    this.missingDictionary = from.u64();
   }
 
   get planned(): readonly PlannedEvent[] {
@@ -156,9 +165,16 @@ class Session implements ServerSession {
   }
 }
 
+interface LoadedDictionary {
+  readonly number: number;
+  readonly id: bigint;
+}
+
 export class ServerCore {
   readonly #module: WebAssembly.Module;
   #native: NativeServer | undefined;
+  /** Those of this instance, by the very array they came in, so that none is taken for another; the one used last comes last. */
+  readonly #dictionaries = new Map<Uint8Array, LoadedDictionary>();
 
   private constructor(module: WebAssembly.Module, native: NativeServer) {
     this.#module = module;
@@ -172,12 +188,34 @@ export class ServerCore {
     return new ServerCore(module, await instantiate<NativeServer>(create as never, module, "Server"));
   }
 
-  /** Opens a request frame. Throws an `OfflineSyncError` with the core's code when the request as a whole is bad. */
-  readonly open = (request: Uint8Array): ServerSession => {
+  readonly open: OpenSession = (request, dictionary) => {
+    const number = dictionary ? this.#load(dictionary).number : 0;
     const native = this.#native;
     const call = (op: number, input: Uint8Array): Uint8Array => this.#call(op, input, native);
-    return new Session(call, call(Op.open, request));
+    return new Session(call, this.#call(Op.open, request, native, new Writer().u32(number).bytes));
   };
+
+  readonly dictionaryId: DictionaryId = (packed) => this.#load(packed).id;
+
+  // Open sessions have read what they need of a dictionary, so any may be dropped at any time.
+  #load(packed: Uint8Array): LoadedDictionary {
+    let loaded = this.#dictionaries.get(packed);
+    this.#dictionaries.delete(packed);
+    if (!loaded) {
+      this.#dropOldest();
+      const from = new Reader(this.#call(Op.loadDictionary, packed));
+      loaded = { number: from.u32(), id: from.u64() };
+    }
+    this.#dictionaries.set(packed, loaded);
+    return loaded;
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#dictionaries;
+    if (!oldest || this.#dictionaries.size < DICTIONARIES_MAX) return;
+    this.#dictionaries.delete(oldest[0]);
+    this.#call(Op.dropDictionary, new Writer().u32(oldest[1].number).bytes);
+  }
 
   /** Throws with the code the client would get for the same bytes. */
   checkJson(json: Uint8Array): void {
@@ -204,12 +242,15 @@ export class ServerCore {
     return from.list(() => from.u32());
   }
 
-  #call(op: number, input: Uint8Array, expected = this.#native): Uint8Array {
+  /** The core gets `first` and `input` as one. */
+  #call(op: number, input: Uint8Array, expected = this.#native, first: Uint8Array = NOTHING): Uint8Array {
     const native = this.#native;
     if (!native || native !== expected) throw failure("internal", "the core was restarted while this request was open");
     let answer: Uint8Array;
     try {
-      native.input(input.length).set(input);
+      const room = native.input(first.length + input.length);
+      room.set(first);
+      room.set(input, first.length);
       answer = native.call(op).slice();
     } catch (error) {
       this.#restart();
@@ -223,6 +264,7 @@ export class ServerCore {
 
   #restart(): void {
     this.#native = undefined;
+    this.#dictionaries.clear();
     instantiate<NativeServer>(create as never, this.#module, "Server").then(
       (native) => {
         this.#native = native;

@@ -21,6 +21,7 @@ import { postgresBus } from "./bus/postgres.ts";
 import { redisBus } from "./bus/redis.ts";
 import type { Server } from "./context.ts";
 import { ServerCore } from "./core.ts";
+import { Dictionaries } from "./dictionaries.ts";
 import type { CollectionOptions } from "./documents/collections.ts";
 import { MergeCore } from "./documents/core.ts";
 import { CursorNotes } from "./documents/cursor-notes.ts";
@@ -243,6 +244,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     cursors,
     models: new ModelRegistry(store, now, options.models),
     openSession: core.open,
+    dictionaries: new Dictionaries({ store, idOf: core.dictionaryId, now }),
     openSegment: core.openSegment,
     takeBlocks: () => ((options.analyticsBlocks ?? true) ? store.hasSchema(BLOCKS_SCHEMA) : Promise.resolve(false)),
     checkJson: (json) => core.checkJson(json),

@@ -172,6 +172,8 @@ export interface Incarnation {
 /** Lives until `close`; nothing it returned may be used after that. */
 export interface ServerSession {
   readonly device: Uint8Array;
+  /** Id of a dictionary that a segment names and that was not given, 0n = none. Streams of such segments are answered `undecodable`. */
+  readonly missingDictionary: bigint;
   readonly lateSeen: number;
   readonly needs: readonly StreamNeed[];
   /**
@@ -195,8 +197,14 @@ export interface ServerSession {
   close(): void;
 }
 
-/** Opens a request frame. Throws an `OfflineSyncError` with the core's code when the request as a whole is bad. */
-export type OpenSession = (request: Uint8Array) => ServerSession;
+/**
+ * Opens a request frame, with the packed dictionary of the very device that sent it. Throws an `OfflineSyncError` with the core's
+ * code when the request as a whole is bad, and for bytes that are no dictionary.
+ */
+export type OpenSession = (request: Uint8Array, dictionary?: Uint8Array) => ServerSession;
+
+/** The id of a packed dictionary. Throws an `OfflineSyncError` with the core's code when the bytes are none. */
+export type DictionaryId = (packed: Uint8Array) => bigint;
 
 export const Kind = { applied: 0, rejected: 1, deferred: 2, void: 3, duplicate: 4 } as const;
 export const VoidReason = { lost: 0, sampled: 1, consent: 2, discarded: 3, replaced: 4 } as const;

@@ -2,9 +2,9 @@
 
 import type { Receipt } from "../browser/client.ts";
 import type { Host } from "../browser/host.ts";
-import { formatDeviceId } from "../browser/registration.ts";
 import { toHex } from "../core/bytes.ts";
 import type { QueuedEvent } from "../core/calls.ts";
+import { formatDeviceId } from "../core/device-id.ts";
 import { type ErrorCode, failure, numberOf, type OfflineSyncError } from "../core/errors.ts";
 import type { VerdictKind } from "../core/events.ts";
 import type { Verdict } from "../core/settlements.ts";

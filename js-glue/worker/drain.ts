@@ -2,6 +2,7 @@
 
 import { broadcastChannel, canonicalUrl, shareSettled, systemCrypto } from "../browser/contexts.ts";
 import { databaseName, openDatabase } from "../browser/database.ts";
+import { takeDictionary } from "../browser/dictionary.ts";
 import { GENESIS_KEY, readGenesis } from "../browser/genesis.ts";
 import * as reader from "../browser/indexeddb-read.ts";
 import { IndexedDbStore } from "../browser/indexeddb-store.ts";
@@ -83,6 +84,7 @@ export async function drain(options: DrainOptions): Promise<boolean> {
     try {
       // Nothing is numbered here, so the epoch never reaches storage; a context must have one all the same.
       await loop.start(mintEpoch(systemRandom), [1, 1, 1, 1, 1]);
+      await takeDictionary(loop, store);
       return await drainWhileFollowing(loop, options.budgetMs, () => phase);
     } finally {
       await loop.close();

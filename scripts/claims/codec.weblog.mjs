@@ -4,6 +4,8 @@ import { oasTool } from "../lib/oas-tool.mjs";
 import { weblogEvents } from "../lib/weblog.mjs";
 
 const learned_events = 1_000;
+/** As a page learns (src/sync/packer.h). */
+const page_learns = ["--learn", 100, "--dictionary", 16_000, "--tail", 4_000];
 
 const saved = (stored, json) => +(100 * (1 - stored / json)).toFixed(2);
 const percent = (number) => `${number.toFixed(2).padStart(6)} %`;
@@ -34,10 +36,13 @@ export const claim = {
       const alone = wasm(["codec", "--batch", batch, "--rounds", rounds], input);
       const learned = wasm(["codec", "--batch", batch, "--learn", learned_events, "--rounds", rounds], input);
       const again = native(["codec", "--batch", batch, "--learn", learned_events, "--rounds", 1], input);
-      exact &&= alone.exact && learned.exact && again.exact && again.segmentBytes === learned.segmentBytes;
+      const page = native(["codec", "--batch", batch, ...page_learns, "--rounds", 1], input);
+      exact &&=
+        alone.exact && learned.exact && again.exact && again.segmentBytes === learned.segmentBytes && page.exact;
       const row = {
         self_contained: saved(alone.segmentBytes, json),
         dictionary: saved(learned.segmentBytes + learned.dictionaryBytes, json),
+        as_a_page_learns: saved(page.segmentBytes + page.dictionaryBytes, json),
         lz4: saved(alone.lz4Bytes, json),
         lz4hc: saved(alone.lz4hcBytes, json),
         gzip9: saved(gzipBytes(batches), json),

@@ -29,9 +29,9 @@ const held = ({ acked, edits, failedSyncs, undelivered, lost, twice, tracked, da
   edits > 0 &&
   failedSyncs + undelivered + lost + twice === 0 &&
   phases["old and new on old"].schema + 1 === phases["old and new on new"].schema &&
-  tracked.onOld.inRows > 0 &&
-  tracked.onOld.inBlocks === 0 &&
-  tracked.onNew.inBlocks > 0 &&
+  tracked.onOld.inBlocks > 0 &&
+  tracked.onOld.byDictionary === 0 &&
+  tracked.onNew.byDictionary > 0 &&
   tracked.onNew.inRows + tracked.onNew.inBlocks === tracked.events &&
   damage.unnamed.length === 0 &&
   damage.named > 0 &&

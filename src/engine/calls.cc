@@ -17,6 +17,7 @@ using wire::Reader;
 using wire::Writer;
 
 constexpr std::uint32_t kSessionsMax = 1'024;  // open requests of one process
+constexpr std::size_t kDictionariesMax = 64;  // loaded at once
 constexpr std::uint32_t kRowsMax = 4'000'000;
 
 // --- reading ------------------------------------------------------------------------------------------------------------
@@ -146,16 +147,34 @@ ByteView Calls::call(std::uint32_t op, ByteView input) {
   return out_;
 }
 
-Result<void> Calls::open(ByteView input) {
+Result<void> Calls::open(Reader& in) {
   if (sessions_.size() >= kSessionsMax) return fail(ErrorCode::kServerBusy);
-  OAS_TRY(sync::ServerSession session, sync::ServerSession::open(input));
-  const std::uint32_t number = next_session_++;
+  OAS_TRY(const std::uint32_t number, in.u32());
+  std::vector<const wire::Dictionary*> held;
+  if (number != 0) {
+    const auto at = dictionaries_.find(number);
+    if (at == dictionaries_.end()) return fail(ErrorCode::kNotFound, number);
+    held.push_back(&at->second);
+  }
+  OAS_TRY(const ByteView request, in.raw(in.left()));
+  OAS_TRY(sync::ServerSession session, sync::ServerSession::open(request, held));
   Writer out(out_);
-  out.u32(number);
+  out.u32(next_session_);
   out.raw(session.device().value);
   out.u64(session.late_seen());
   write_needs(out, session.needs());
-  sessions_.emplace(number, std::move(session));
+  out.u64(session.missing_dictionary());
+  sessions_.emplace(next_session_++, std::move(session));
+  return {};
+}
+
+Result<void> Calls::load_dictionary(ByteView input) {
+  if (dictionaries_.size() >= kDictionariesMax) return fail(ErrorCode::kLimit, kDictionariesMax);
+  OAS_TRY(wire::Dictionary dictionary, wire::unpack_dictionary(input));
+  Writer out(out_);
+  out.u32(next_dictionary_);
+  out.u64(dictionary.id());
+  dictionaries_.emplace(next_dictionary_++, std::move(dictionary));
   return {};
 }
 
@@ -185,7 +204,12 @@ Result<void> Calls::run(Op op, ByteView input) {
   switch (op) {
     case Op::kCheckJson: return wire::check_json(input);
     case Op::kEntityHash: out.u32(entity_hash(input)); return {};
-    case Op::kSessionOpen: return open(input);
+    case Op::kSessionOpen: return open(in);
+    case Op::kDictionaryLoad: return load_dictionary(input);
+    case Op::kDictionaryDrop: {
+      OAS_TRY(const std::uint32_t number, in.u32());
+      return dictionaries_.erase(number) > 0 ? Result<void>{} : fail(ErrorCode::kNotFound, number);
+    }
     case Op::kSegmentOpen: return open_segment(input);
     case Op::kReleasable: {
       OAS_TRY(const std::vector<sync::DeferredRow> deferred, read_list(in, read_deferred));

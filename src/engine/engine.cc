@@ -210,6 +210,7 @@ void Engine::Impl::take(Command& command) {
     case Command::Op::kDeadLetterDrop: begin_letter(std::move(command)); return;
     case Command::Op::kCompact: deliver(CommandResult{command.command, {}}); return;
     case Command::Op::kGiveUp: begin_give_up(std::move(command)); return;
+    case Command::Op::kDictionary: use_dictionary(command); return;
     case Command::Op::kClose: closing = std::move(command); return;
     case Command::Op::kTrap: __builtin_trap();
   }

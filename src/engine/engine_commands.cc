@@ -189,4 +189,14 @@ void Engine::Impl::retry_letter(const Command& command, const Put& record) {
   outbox->accept_event(command.command, id->stream.lane, options.durability, std::move(canonical));
 }
 
+void Engine::Impl::use_dictionary(const Command& command) {
+  if (learning) {
+    refuse(command.command, {ErrorCode::kQueueFull, 1});
+  } else if (const auto used = session->use_dictionary(command.args); !used) {
+    refuse(command.command, used.error());
+  } else {
+    learning = command.command;
+  }
+}
+
 }  // namespace oas::engine

@@ -97,6 +97,10 @@ void Engine::Impl::take_wishes() {
     out.emplace_back(Send{request, wishes.push->pull, kRequestTimeoutMs, std::move(wishes.push->body)});
   }
   for (const sync::SettledRun& run : wishes.settled) deliver_settled(run);
+  if (wishes.learned && learning) {
+    deliver(CommandResult{*learning, *std::move(wishes.learned)});
+    learning.reset();
+  }
   for (const sync::Wishes::Note& note : wishes.notes)
     out.emplace_back(Log{Severity::kWarning, static_cast<std::uint16_t>(note.code), note.detail});
   if (wishes.need_token) deliver(NeedToken{});

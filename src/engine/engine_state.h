@@ -83,6 +83,7 @@ struct Engine::Impl {
     bool open{};  // a read or a write of it is under way
   };
   std::deque<GivingUp> giving_up;
+  std::optional<std::uint32_t> learning;  // the command that waits for a dictionary
   std::deque<CommandWrite> command_writes;
   std::map<std::uint32_t, Bytes> retries;  // command of a re-issued dead letter: the key to delete with it
 
@@ -139,6 +140,7 @@ struct Engine::Impl {
   void begin_letter(Command command);
   void on_letter(const Command& command, const std::vector<Put>& records);
   void retry_letter(const Command& command, const Put& record);
+  void use_dictionary(const Command& command);
   // events that shall not be sent after all (engine_give_up.cc)
   void begin_give_up(Command command);
   void pump_give_up();

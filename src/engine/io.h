@@ -93,6 +93,9 @@ struct Command {
     kCompact = 6,  // merge small segments now
     kClose = 7,  // give up the lease; answered when stored
     kGiveUp = 8,  // args: lane u8, reason u8 (sync::VoidReason) → events given up u64
+    // args: a packed dictionary that the server holds, or nothing → one that the server should be given: learned from what is
+    // sent, or this one when the server has lost it. One at a time.
+    kDictionary = 9,
     kTrap = 255,  // tests only: ends the instance
   };
   std::uint32_t command{};

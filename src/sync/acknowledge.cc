@@ -32,8 +32,8 @@ class Acknowledger {
   void take(const StreamAnswer& answer) {
     switch (answer.status) {
       case StreamStatus::kFork: out_.forked[answer.stream] = answer.mark.seq; return;
-      case StreamStatus::kUnknown:
-      case StreamStatus::kUndecodable: out_.unknown.push_back(answer.stream); return;
+      case StreamStatus::kUnknown: out_.unknown.push_back(answer.stream); return;
+      case StreamStatus::kUndecodable: out_.undecodable.push_back(answer.stream); return;
       case StreamStatus::kRewound: out_.rewound[answer.stream] = answer.mark; return;
       case StreamStatus::kOk:
       case StreamStatus::kGap:

@@ -33,6 +33,7 @@ struct Acknowledged {
   std::map<StreamId, Watermark> rewound;        // the server has only this much
   std::map<StreamId, Sequence> forked;          // last agreed number
   std::vector<StreamId> unknown;                // parked: nothing is retired
+  std::vector<StreamId> undecodable;            // the same, unless they can be sent in another form
   bool progress{};                              // at least one watermark moved
   bool more{};  // a stream was compared: plan again at once
 };

@@ -24,7 +24,10 @@ void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
   late_.clear();
   for (const LateVerdict& verdict : reply.late)
     if (!stranger && verdict.number > remembered_.server.value.late_seen) late_.push_back(verdict);
-  for (const StreamId stream : answer_.unknown) {
+  std::vector<StreamId> parked = answer_.unknown;
+  if (!answer_.undecodable.empty() && !packer_.refused())
+    parked.insert(parked.end(), answer_.undecodable.begin(), answer_.undecodable.end());
+  for (const StreamId stream : parked) {
     skipped_.insert(stream);
     wishes_.notes.push_back({ErrorCode::kUndecodable, stream.epoch.value});
   }
@@ -184,8 +187,8 @@ void ClientSession::stored(Clocks now) {
   wishes_.tell |= answer_.progress;
   wishes_.own_epoch_forked |= std::exchange(own_forked_, false);
   const bool again = answer_.progress || answer_.more || !answer_.rewound.empty() || !answer_.forked.empty() ||
-                     !answer_.unknown.empty() || verifying_ || remembered_.server.value.verify ||
-                     !plan_->stale().empty();
+                     !answer_.unknown.empty() || !answer_.undecodable.empty() || verifying_ ||
+                     remembered_.server.value.verify || !plan_->stale().empty();
   const bool polled = poll_;
   if (answer_.progress) {
     late_polls_ = 0;

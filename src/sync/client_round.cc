@@ -161,6 +161,7 @@ void ClientSession::send(Clocks now) {
     plan_->write(request);
     page_ = plan_->next_page();
   }
+  packer_.pack(request);
   insisted_ = false;
   nonce_ = prng_->next();
   Wishes::Push push{.pull = request.items.empty(), .body = {}};

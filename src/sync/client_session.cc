@@ -8,7 +8,10 @@
 #include "sync/client_states.h"
 
 namespace oas::sync {
-Wishes ClientSession::take() { return std::exchange(wishes_, {}); }
+Wishes ClientSession::take() {
+  wishes_.learned = packer_.take_learned();
+  return std::exchange(wishes_, {});
+}
 
 void ClientSession::rest(SessionState state, ErrorCode reason, Millis wake_at) {
   state_ = state;
@@ -81,6 +84,12 @@ void ClientSession::connectivity(Clocks now, bool online, bool token_fresh) {
   const bool back = state_ == SessionState::kOffline && online;
   if (back) offline_tries_ = 0;
   if ((park_lifted || back) && !closing_) start(now);
+}
+
+Result<void> ClientSession::use_dictionary(ByteView packed) {
+  if (!packed.empty()) return packer_.use(packed);
+  packer_.learn();
+  return {};
 }
 
 void ClientSession::close(Clocks) {

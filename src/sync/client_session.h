@@ -23,6 +23,7 @@
 #include "queue/storage.h"
 #include "sync/acknowledge.h"
 #include "sync/messages.h"
+#include "sync/packer.h"
 #include "sync/push_plan.h"
 #include "sync/remembered.h"
 
@@ -47,6 +48,7 @@ struct Wishes {
   std::optional<queue::Transaction> write;
   std::optional<Push> push;
   std::vector<SettledRun> settled;
+  std::optional<Bytes> learned;  // a packed dictionary that the server should have
   std::vector<Note> notes;
   bool need_token{};
   bool tell{};              // storage changed in a way other contexts want to know
@@ -98,6 +100,10 @@ class ClientSession {
   // other for ever.
   void lease_freed(Clocks now);
   void connectivity(Clocks now, bool online, bool token_fresh);
+  // What is sent from now on may refer to this dictionary, which the server holds. Empty: there is none, and one is learned
+  // from what is sent. Wishes::learned brings it, or the one in use when the server turns out not to hold it. Errors: those
+  // of Packer::use.
+  Result<void> use_dictionary(ByteView packed);
   // Gives the lease up as soon as nothing is open, and starts nothing more.
   void close(Clocks now);
 
@@ -186,6 +192,7 @@ class ClientSession {
   std::set<StreamId> skipped_;  // parked: unknown to the server, undecodable there
   std::set<Bytes> suspects_;
   std::optional<PushPlan> plan_;
+  Packer packer_;
   bool totals_reread_ = false;  // once, for a damage at the end of a stream
   std::uint64_t nonce_ = 0;
   StreamId verified_;  // after a change of incarnation: compared up to here

@@ -1,6 +1,9 @@
 // Which pushed segments may be kept as they are. Flow: server_session.h.
+#include <utility>
+
 #include "base/limits.h"
 #include "sync/server_state.h"
+#include "wire/segment.h"
 
 namespace oas::sync {
 namespace {
@@ -35,10 +38,24 @@ bool ServerSession::Impl::plan_block(const OpenItem& item) {
                        blocks.back().groups.size() + groups.size() <= kBlockGroupsMax;
   if (!goes_on) blocks.push_back({.stream = item.stream, .segments = {}, .hashes = {}, .groups = {}});
   PlannedBlock& block = blocks.back();
-  block.segments.push_back({.first = item.first, .last = item.last, .bytes = item.segment});
+  keep_in(block, item);
   for (const OpenItem::Row& row : item.rows) block.hashes.push_back(row.hash);
   for (const PlannedBlock::Group& group : groups) add_to(block.groups, group);
   return true;
+}
+
+// What is kept is readable alone: a dictionary is only a way to send, and may be gone when somebody reads the block.
+void ServerSession::Impl::keep_in(PlannedBlock& block, const OpenItem& item) {
+  if (item.alone) {
+    block.segments.push_back({.first = item.first, .last = item.last, .bytes = item.segment});
+    return;
+  }
+  wire::SegmentBuilder builder(item.stream, item.first, item.before);
+  for (const OpenItem::Row& row : item.rows) builder.add(row.event);
+  for (wire::SealedSegment& sealed : builder.seal()) {
+    sealed_again.push_back(std::move(sealed.bytes));
+    block.segments.push_back({.first = sealed.first, .last = sealed.last, .bytes = sealed_again.back()});
+  }
 }
 
 }  // namespace oas::sync

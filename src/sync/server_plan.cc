@@ -18,6 +18,7 @@ void ServerSession::plan(Rows rows, bool take_blocks) {
   impl.take_blocks = take_blocks;
   impl.planned.clear();
   impl.blocks.clear();
+  impl.sealed_again.clear();
   impl.outcomes.clear();
   impl.voids.clear();
   impl.recovered.clear();

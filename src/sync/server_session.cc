@@ -18,7 +18,7 @@ std::uint16_t refusal(const wire::EventView& event) {
 }
 
 // Checksum, head, rows and JSON. A body that cannot be decoded concerns its stream only.
-Result<OpenItem> open_item(const Item& item) {
+Result<OpenItem> open_item(const Item& item, wire::Dictionaries dictionaries, std::uint64_t& missing) {
   OpenItem open;
   if (item.segment.empty()) {
     const VoidRange& hole = item.hole;
@@ -37,8 +37,12 @@ Result<OpenItem> open_item(const Item& item) {
   open.last = segment.head.last();
   open.before = segment.head.hash_before;
   open.after = segment.head.hash_after;
-  open.undecodable = !wire::decode_rows(segment, open.bytes).has_value();
-  if (open.undecodable) return open;
+  open.alone = segment.head.codec < wire::Codec::kRowsLz4Dictionary;
+  if (const Result<void> decoded = wire::decode_rows(segment, open.bytes, dictionaries); !decoded) {
+    if (decoded.error().code == ErrorCode::kMissingDictionary) missing = decoded.error().detail;
+    open.undecodable = true;
+    return open;
+  }
   wire::RowCursor cursor(segment.head, open.bytes);
   open.rows.reserve(segment.head.count);
   while (!cursor.done()) {
@@ -56,7 +60,7 @@ Result<OpenItem> open_item(const Item& item) {
 
 // --- opening ----------------------------------------------------------------------------------------------------------
 
-Result<ServerSession> ServerSession::open(ByteView request) {
+Result<ServerSession> ServerSession::open(ByteView request, wire::Dictionaries dictionaries) {
   ServerSession session(new Impl);
   Impl& impl = *session.impl_;
   impl.bytes = to_bytes(request);
@@ -65,7 +69,7 @@ Result<ServerSession> ServerSession::open(ByteView request) {
   impl.request = std::move(opened.request);
   std::uint64_t decoded = 0;
   for (const Item& item : impl.request.items) {
-    OAS_TRY(OpenItem open, open_item(item));
+    OAS_TRY(OpenItem open, open_item(item, dictionaries, impl.missing_dictionary));
     decoded += open.bytes.size();
     if (decoded > kPushDecodedBytesMax) return fail(ErrorCode::kLimit, kPushDecodedBytesMax);
     const auto named = std::find_if(impl.request.streams.begin(), impl.request.streams.end(),
@@ -113,6 +117,7 @@ ServerSession::~ServerSession() { delete impl_; }
 DeviceId ServerSession::device() const { return impl_->request.device; }
 std::uint64_t ServerSession::late_seen() const { return impl_->request.late_seen; }
 const std::vector<StreamNeed>& ServerSession::needs() const { return impl_->needs; }
+std::uint64_t ServerSession::missing_dictionary() const { return impl_->missing_dictionary; }
 const std::vector<PlannedEvent>& ServerSession::planned() const { return impl_->planned; }
 const std::vector<PlannedBlock>& ServerSession::blocks() const { return impl_->blocks; }
 const std::optional<HashProbe>& ServerSession::probe() const { return impl_->probe; }

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/types.h"
 #include "sync/messages.h"
+#include "wire/dictionary.h"
 #include "wire/event.h"
 
 namespace oas::sync {
@@ -133,11 +134,14 @@ class ServerSession {
   // Opens every frame, segment and row, checks all JSON, and computes the rolling hashes. The bytes are copied.
   // Errors: those of read_request and open_segment for the request as a whole; a segment whose checksum holds but whose
   // body does not decode only marks its stream kUndecodable.
-  static Result<ServerSession> open(ByteView request);
+  // `dictionaries` are the pushing device's own; they are not needed any more when this returns.
+  static Result<ServerSession> open(ByteView request, wire::Dictionaries dictionaries = {});
 
   [[nodiscard]] DeviceId device() const;
   [[nodiscard]] std::uint64_t late_seen() const;
   [[nodiscard]] const std::vector<StreamNeed>& needs() const;
+  // A dictionary that a segment names and `open` was not given; 0 = none. What was packed with it is undecodable here.
+  [[nodiscard]] std::uint64_t missing_dictionary() const;
 
   // Decides every stream against its row. A client that still believes in another incarnation is only told how far each
   // stream is: the database was restored or set up again, and what came earlier may have to come first. Pure: calling it again with other rows starts over (lost race).

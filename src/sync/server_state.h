@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -25,6 +26,7 @@ struct OpenItem {
   std::vector<Row> rows;
   Bytes bytes;  // decoded rows; the events' views point here
   ByteView segment;  // as pushed; empty for a void
+  bool alone{true};  // the segment is readable without a dictionary
   bool undecodable{};
 
   [[nodiscard]] RollingHash hash_at(Sequence seq) const {
@@ -53,6 +55,7 @@ struct ServerSession::Impl {
   SyncRequest request;
   std::vector<OpenItem> items;
   std::vector<StreamNeed> needs;
+  std::uint64_t missing_dictionary = 0;
   std::map<std::uint32_t, std::map<std::uint32_t, std::vector<EventId>>> deps;  // item → entity → what comes first
 
   std::map<StreamId, Progress> progress;
@@ -67,6 +70,7 @@ struct ServerSession::Impl {
   bool take_blocks = false;
   std::vector<PlannedEvent> planned;
   std::vector<PlannedBlock> blocks;
+  std::deque<Bytes> sealed_again;  // what the blocks' segments point to where the pushed ones need a dictionary
   std::vector<Outcome> outcomes;
   std::vector<VoidWrite> voids;
   std::vector<EventId> recovered;
@@ -79,6 +83,7 @@ struct ServerSession::Impl {
   void plan_hole(Progress& at, const OpenItem& item);
   bool plan_event(Progress& at, const OpenItem& item, std::uint32_t index, Sequence seq, bool is_recovered);
   bool plan_block(const OpenItem& item);
+  void keep_in(PlannedBlock& block, const OpenItem& item);
   void fork(Progress& at, const OpenItem& item);
   bool waits_for_stopped(std::uint32_t index) const;
   bool held_back(std::uint32_t entity, const EventId& event) const;

@@ -81,6 +81,22 @@ std::span<const std::string_view> Dictionary::values(std::uint32_t path) const {
   return std::span(values_).subspan(found->first, found->count);
 }
 
+Bytes pack_dictionary(ByteView bytes) {
+  Bytes packed;
+  Writer(packed).varint(bytes.size());
+  compress_text(bytes, nullptr, packed);
+  return packed;
+}
+
+Result<Dictionary> unpack_dictionary(ByteView packed) {
+  Reader in(packed);
+  OAS_TRY(const std::uint32_t size, in.count(kDictionaryBytesMax));
+  OAS_TRY(const ByteView block, in.raw(in.left()));
+  Bytes bytes;
+  OAS_CHECK(decompress_text(block, size, {}, bytes));
+  return Dictionary::load(bytes);
+}
+
 const Dictionary* find_dictionary(Dictionaries dictionaries, std::uint64_t id) {
   for (const Dictionary* dictionary : dictionaries)
     if (dictionary->id() == id) return dictionary;

@@ -49,6 +49,11 @@ class Dictionary {
   std::vector<std::string_view> values_;
 };
 
+// As it is sent: size varint | one lz4 block of so many bytes.
+[[nodiscard]] Bytes pack_dictionary(ByteView bytes);
+// Errors: those of Dictionary::load; kUndecodable.
+Result<Dictionary> unpack_dictionary(ByteView packed);
+
 // Where decoders find dictionaries. Not owned; few, so a list is enough.
 using Dictionaries = std::span<const Dictionary* const>;
 [[nodiscard]] const Dictionary* find_dictionary(Dictionaries dictionaries, std::uint64_t id);

@@ -66,6 +66,12 @@ BOOST_AUTO_TEST_CASE(a_tab_that_is_woken_before_its_time_reads_what_it_was_told)
   BOOST_TEST(oas::sim::simulate({"--documents", "--mode", "liveness", "--seed", "31"}) == 0);
 }
 
+// A dictionary that the server has lost, or never got, costs a request and nothing else.
+BOOST_AUTO_TEST_CASE(pushes_packed_with_dictionaries_lose_nothing) {
+  BOOST_TEST(oas::sim::simulate({"--dictionaries", "--seeds", "20"}) == 0);
+  BOOST_TEST(oas::sim::simulate({"--dictionaries", "--mode", "liveness", "--seeds", "20"}) == 0);
+}
+
 // Streams go on behind numbers that were given up, whatever else goes wrong; what is not analytics loses nothing.
 BOOST_AUTO_TEST_CASE(withdrawn_consent_harms_no_other_event) {
   BOOST_TEST(oas::sim::simulate({"--withdraw", "--seeds", "20"}) == 0);

@@ -102,13 +102,30 @@ export interface Segment {
   readonly marks: readonly Mark[];
 }
 
+/** How the rows of a segment stand in it. */
+export interface Packing {
+  readonly codec: number;
+  readonly body: Uint8Array;
+}
+
+const MADE_AT = 1_700_000_000_000;
+
 /** Consecutive events that follow `before`, as one plain segment. */
-export function segment(
+export const segment = (
   epoch: bigint,
   lane: number,
   before: Mark,
   events: readonly TestEvent[],
-  at = 1_700_000_000_000,
+  at = MADE_AT,
+): Segment => sealed({ epoch, lane }, before, events, at, (rows) => ({ codec: 0, body: rows }));
+
+/** As `segment`, with the rows packed as `pack` says. */
+export function sealed(
+  { epoch, lane }: Segment["stream"],
+  before: Mark,
+  events: readonly TestEvent[],
+  at: number,
+  pack: (rows: Uint8Array) => Packing,
 ): Segment {
   // The same event has the same bytes, however a push is cut.
   const hlc = (i: number): bigint => (BigInt(at) << 16n) + BigInt(before.seq + i);
@@ -121,7 +138,8 @@ export function segment(
   });
   const body = new Bytes();
   for (const row of rows) body.raw(row);
-  const bodyBytes = body.take();
+  const rowBytes = body.take();
+  const packing = pack(rowBytes);
   const size = (json: TestEvent["json"]): number =>
     typeof json === "string" ? utf8(json).length : (json?.length ?? 2);
   const entities = [...new Set(events.flatMap(({ entity }) => (entity ? [entityHash(entity)] : [])))].sort(
@@ -130,7 +148,7 @@ export function segment(
   const out = new Bytes()
     .u8(0x53)
     .u8(1)
-    .u8(0)
+    .u8(packing.codec)
     .u8(lane)
     .u64(epoch)
     .varint(before.seq + 1)
@@ -141,15 +159,15 @@ export function segment(
     .u64(before.hash)
     .u64(hash);
   out.varint(events.reduce((sum, { json }) => sum + size(json), 0));
-  out.varint(bodyBytes.length).varint(bodyBytes.length).varint(entities.length);
+  out.varint(rowBytes.length).varint(packing.body.length).varint(entities.length);
   for (const entity of entities) out.le(entity, 4);
-  const head = out.raw(bodyBytes).take();
+  const head = out.raw(packing.body).take();
   const bytes = new Bytes().raw(head).u64(hash64(head)).take();
   return { stream: { epoch, lane }, bytes, before, after: marks.at(-1) ?? before, marks };
 }
 
 /** The same events as the client's core would pack them, by the native tool `oas`. */
-export function packed(oas: string, plain: Segment, events: readonly TestEvent[], at = 1_700_000_000_000): Segment {
+export function packed(oas: string, plain: Segment, events: readonly TestEvent[], at = MADE_AT): Segment {
   const { stream, before } = plain;
   const hex = (value: bigint): string => value.toString(16);
   const lines = [

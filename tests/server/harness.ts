@@ -130,8 +130,13 @@ export class TestClient {
     return request({ device: this.device, ...what });
   }
 
-  async sync(what: Omit<Request, "device">, path = "/sync/push"): Promise<Reply> {
-    const response = await this.post(path, this.frame(what));
+  sync(what: Omit<Request, "device">, path = "/sync/push"): Promise<Reply> {
+    return this.reply(this.frame(what), path);
+  }
+
+  /** What these bytes are answered. */
+  async reply(frame: Uint8Array, path = "/sync/push"): Promise<Reply> {
+    const response = await this.post(path, frame);
     const body = new Uint8Array(await response.arrayBuffer());
     if (response.status !== 200) throw new Error(`${response.status} ${Buffer.from(body).toString()}`);
     return readReply(body);
@@ -146,6 +151,14 @@ export class TestClient {
       method: "POST",
       body: Buffer.from(body),
       headers: { authorization: `Bearer ${this.key}`, "content-type": BATCH, ...headers },
+    });
+  }
+
+  put(path: string, body: Uint8Array, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
+    return fetch(this.url + path, {
+      method: "PUT",
+      body: Buffer.from(body),
+      headers: { authorization: `Bearer ${this.key}`, "content-type": "application/octet-stream", ...headers },
     });
   }
 

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
+import { dictionaryOf, packedDictionary } from "./dictionary-frames.ts";
 import { exampleOf, placesOf, type Schema, withValue } from "./example.ts";
 import { Bytes, hash64, readReply, START, segment } from "./frames.ts";
 import { BATCH, TestClient } from "./harness.ts";
@@ -289,6 +290,35 @@ async function frames(push: (body: Uint8Array, encoding: string) => Send): Promi
     await probe("a cut frame", "/sync/push", push(frame.subarray(0, length), "identity"));
 }
 
+/** Claims that the bytes do not hold, whatever a size, a count or a compressed body says. */
+async function dictionaries(): Promise<void> {
+  const path = `/sync/dictionary/${device.deviceId}`;
+  const put = (body: Uint8Array, headers: Record<string, string> = {}): Send => ({
+    method: "PUT",
+    body: Buffer.from(body),
+    headers: { "content-type": "application/octet-stream", ...headers },
+  });
+  const { packed } = dictionaryOf("a text that events repeat");
+  await probe("a good dictionary", path, put(packed), true);
+  for (const claimed of [0n, 48_001n, 2n ** 32n, 2n ** 63n]) {
+    const sized = new Bytes().varint(claimed).raw(packed.subarray(1)).take();
+    await probe(`a dictionary of ${claimed} bytes`, path, put(sized));
+    const columns = new Bytes().u8(0x44).u8(1).varint(claimed).le(0, 4).varint(claimed).take();
+    if (claimed > 0n) await probe(`a dictionary of ${claimed} columns`, path, put(packedDictionary(columns)));
+  }
+  await probe("a large dictionary", path, put(new Uint8Array(MB)));
+  await probe(
+    "a gzip bomb of a dictionary",
+    path,
+    put(gzipSync(new Uint8Array(100 * MB)), { "content-encoding": "gzip" }),
+  );
+  for (let i = 0; i < packed.length * 8; i++) {
+    const damaged = packed.slice();
+    damaged[i >> 3]! ^= 1 << (i & 7);
+    await probe("a flipped bit of a dictionary", path, put(damaged), true);
+  }
+}
+
 // --- Below HTTP --------------------------------------------------------------------------------------------------------
 
 const { hostname, port } = new URL(origin);
@@ -358,6 +388,7 @@ const before = memory();
 await envelopes();
 await everyRoute();
 await bombs();
+await dictionaries();
 await belowHttp();
 await slow();
 serving = false;

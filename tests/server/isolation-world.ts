@@ -9,6 +9,7 @@ import { signedText } from "../../js-glue/server/identity/signature.ts";
 import { createSyncServer, type SyncServer } from "../../js-glue/server/server.ts";
 import type { Row, SqlValue } from "../../js-glue/server/store/database.ts";
 import { databaseKinds } from "./databases.ts";
+import { dictionaryOf } from "./dictionary-frames.ts";
 import { START, segment } from "./frames.ts";
 import { LogLines, TestClient } from "./harness.ts";
 import { caller, newKey, publish, shippedModel, statementOf } from "./model-files.ts";
@@ -155,6 +156,8 @@ export class World {
     await expectStatus(await this.keyed.json("POST", "/device/register", body), 200);
     this.hidden = new TestClient(this.url, this.vera.key, new Uint8Array(randomBytes(16)));
     await this.hidden.sync({ items: [segment(1n, 2, START, events.slice(0, 1))] });
+    const { packed } = dictionaryOf(markOf("device_dictionary"));
+    await expectStatus(await this.vera.put(`/sync/dictionary/${this.vera.deviceId}`, packed), 200);
     await this.#deadCredentials();
     const model = await this.#publish();
     const letters = (await (await this.vera.json("GET", "/dead-letter")).json()) as { items: { id: string }[] };

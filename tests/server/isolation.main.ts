@@ -8,6 +8,7 @@ import { generateKeyPair } from "jose";
 import { schemaOf } from "../../js-glue/server/http/openapi.ts";
 import type { Route } from "../../js-glue/server/http/route.ts";
 import { inTenant } from "../../js-glue/server/store/tenant.ts";
+import { dictionaryOf, segmentWith } from "./dictionary-frames.ts";
 import { exampleOf, type Schema } from "./example.ts";
 import { type Mark, segment } from "./frames.ts";
 import { BATCH, type TestClient } from "./harness.ts";
@@ -16,6 +17,7 @@ import { expectStatus, markOf, OTHER, VICTIM, World } from "./isolation-world.ts
 const [kind = "sqlite", fence = "off"] = process.argv.slice(2);
 const world = await World.start(kind, fence === "on");
 const { vera, keyed } = world;
+const victims = dictionaryOf(markOf("device_dictionary"));
 
 interface Call {
   readonly route: Route;
@@ -37,6 +39,7 @@ interface Attack {
 
 const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 const head: Mark = { seq: 2, hash: 0n };
+const forged = [{ json: '{"forged":true}' }];
 
 function callsOf(route: Route, device: TestClient): readonly Call[] {
   const names = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => name ?? "");
@@ -55,9 +58,15 @@ function callsOf(route: Route, device: TestClient): readonly Call[] {
   const known = { deviceId: device.deviceId, tenant: VICTIM, userId: "vera", principal: "vera", at: world.clock.now };
   const bodies: readonly (readonly [Uint8Array, string])[] =
     route.body === "bytes"
-      ? [[device.frame({ items: [segment(1n, 2, head, [{ json: '{"forged":true}' }])] }), BATCH]]
+      ? [
+          [device.frame({ items: [segment(1n, 2, head, forged)] }), BATCH],
+          [device.frame({ items: [segmentWith(victims, { epoch: 1n, lane: 2 }, head, forged)] }), BATCH],
+        ]
       : route.body === "file"
-        ? [[Buffer.from("a forged file"), "application/octet-stream"]]
+        ? [
+            [Buffer.from("a forged file"), "application/octet-stream"],
+            [dictionaryOf("a forged dictionary").packed, "application/octet-stream"],
+          ]
         : route.body === "json"
           ? [
               [

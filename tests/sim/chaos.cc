@@ -56,7 +56,8 @@ void World::act(std::size_t index) {
   if (documents_) documents_->act(index);
   if (!documents_ || prng_.chance(1, 4)) enqueue(device.contexts[prng_.below(count)]);
   if (prng_.chance(1, 12)) retry_letter(device);
-  if (withdraws_ && withdrawals_.chance(1, 20)) withdraw(device);
+  if (habits_.withdraw && withdrawals_.chance(1, 20)) withdraw(device);
+  if (habits_.pack && packing_.chance(1, 200)) server_.lose_dictionaries();
   if (prng_.chance(1, 15)) worker_drain(index);
   at(now_ + prng_.between(20, 2 * kActMs), [this, index] { act(index); });
 }
@@ -68,7 +69,7 @@ World::Call World::make_call(Context& context, Device& device) {
             .fixed = false,
             .text = {}};
   if (prng_.chance(1, 30)) {
-    if (withdraws_ && call.lane == Lane::kAnalytics)
+    if (habits_.withdraw && call.lane == Lane::kAnalytics)
       call.lane = Lane::kLow;  // nobody could tell which of them are gone
     call.text = text_of(call, "", "\"click\"");
     return call;

@@ -141,6 +141,28 @@ void World::start(Context& context, const std::array<std::uint64_t, kLaneCount>&
       feed(index, engine::Enqueue{fresh, 1, to_bytes(as_bytes(call.text))});
     }
   }
+  ask_dictionary(index);
+}
+
+// As a host does once the engine runs: with the dictionary it has kept, or none.
+void World::ask_dictionary(std::size_t index) {
+  if (!habits_.pack) return;
+  Context& context = *contexts_[index];
+  context.dictionary_command = context.next_command++;
+  feed(index, engine::Command{context.dictionary_command, engine::Command::Op::kDictionary,
+                              devices_[context.device]->dictionary});
+}
+
+void World::bring_dictionary(std::size_t index, const Bytes& packed) {
+  const std::int64_t delay = packing_.between(20, 2'000);
+  const bool lost = packing_.chance(1, 4);
+  at(now_ + delay, [this, index, packed, lost, instance = contexts_[index]->instance] {
+    Device& device = *devices_[contexts_[index]->device];
+    const bool there = !lost && now_ >= device.offline_until && now_ >= server_down_until_;
+    if (there) server_.keep_dictionary(device.id, packed);
+    device.dictionary = there ? packed : Bytes{};
+    if (contexts_[index]->instance == instance && contexts_[index]->engine) ask_dictionary(index);
+  });
 }
 
 void World::kill(std::size_t index) {
@@ -508,6 +530,9 @@ void World::deliver(std::size_t index, const engine::Notice& notice) {
     if (call->second.number != 0 && !call->second.fixed) ledger_.fates[call->second.number].refused = true;
     if (documents_ && !call->second.fixed) documents_->refused(index, call->second.number);
     context.calls.erase(call);
+  } else if (const auto* result = std::get_if<engine::CommandResult>(&notice)) {
+    if (result->command == context.dictionary_command && context.dictionary_command != 0)
+      bring_dictionary(index, result->bytes);
   } else if (const auto* settled = std::get_if<engine::Settled>(&notice)) {
     check_settled(device, *settled);
     if (documents_) documents_->settled(index, *settled);

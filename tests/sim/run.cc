@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kUsage =
     "usage: sim [--mode safety|liveness] [--seeds N] [--from SEED] [--seed SEED] [--trace] [--documents [--folds]] "
-    "[--machines] [--withdraw] [--without "
+    "[--machines] [--withdraw] [--dictionaries] [--without "
     "FAULTS] "
     "[--lanes N] [--mutant NAME] [--mutants] [--replay FILE] [--json]\n"
     "  --seeds N      worlds to run (default 500), numbered from --from (default 1)\n"
@@ -24,6 +24,7 @@ constexpr std::string_view kUsage =
     "  --lanes N      events only in the first N lanes, as in worlds that were told of before there were more\n"
     "  --machines     running machines are copied too\n"
     "  --withdraw     people withdraw their consent to analytics\n"
+    "  --dictionaries pushes are packed with dictionaries, which the server may lose\n"
     "  --documents    people edit documents as well: other worlds, with numbers of their own\n"
     "  --folds        their documents are folded in worlds of every kind\n"
     "  --trace        tell what happens in the one world of --seed\n"
@@ -67,7 +68,7 @@ struct Options {
   FaultSet without = unless_asked();
   std::uint32_t lanes = kLaneCount;
   DocumentOptions documents;
-  bool withdraws = false;
+  Habits habits;
   bool mutants = false;
   bool trace = false;
   bool json = false;
@@ -91,7 +92,9 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
     } else if (name == "--folds") {
       options.documents.folds = true;
     } else if (name == "--withdraw") {
-      options.withdraws = true;
+      options.habits.withdraw = true;
+    } else if (name == "--dictionaries") {
+      options.habits.pack = true;
     } else if (name == "--machines") {
       options.without[static_cast<std::size_t>(Fault::kMachineCloned)] = false;
     } else if (name == "--trace") {
@@ -132,7 +135,7 @@ std::optional<Options> parse(const std::vector<std::string_view>& arguments) {
 
 Report run_seed(std::uint64_t seed, Mode mode, Mutant mutant, FaultCounts& counts, const Options& options) {
   active_mutant = mutant;
-  World world(seed, mode, counts, options.without, options.lanes, options.documents, options.withdraws);
+  World world(seed, mode, counts, options.without, options.lanes, options.documents, options.habits);
   Report report = world.run();
   active_mutant = Mutant::kNone;
   return report;

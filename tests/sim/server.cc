@@ -60,6 +60,7 @@ sync::Rows Server::rows_of(const sync::ServerSession& session, const Device& dev
 
 Server::Answer Server::serve(ByteView request, Millis time) {
   Result<sync::ServerSession> session = sync::ServerSession::open(request);
+  if (session && session->missing_dictionary() != 0) session = with_dictionary(request, session->device());
   if (!session) {
     ledger_->fail("the server cannot open a request: " + std::string(error_info(session.error().code).name));
     return {400, 0, {}};
@@ -88,6 +89,15 @@ Server::Answer Server::serve(ByteView request, Millis time) {
     return {};
   }
   return {200, 0, std::move(reply)};
+}
+
+// The device is known only once its request is open.
+Result<sync::ServerSession> Server::with_dictionary(ByteView request, const DeviceId& device) {
+  const Result<wire::Dictionary> dictionary = wire::unpack_dictionary(now_.devices[device].dictionary);
+  if (tracing) std::printf("      names a dictionary that is %s\n", dictionary ? "here" : "lost");
+  if (!dictionary) return sync::ServerSession::open(request);
+  const wire::Dictionary* held = &*dictionary;
+  return sync::ServerSession::open(request, {&held, 1});
 }
 
 // As a server reads them back: from the bytes it has kept.

@@ -33,6 +33,11 @@ class Server {
   void restore(Millis time);
 
   void tell_deferred() const;
+  void keep_dictionary(const DeviceId& device, const Bytes& packed) { now_.devices[device].dictionary = packed; }
+  // Whatever a device has brought may be gone again.
+  void lose_dictionaries() {
+    for (auto& [id, device] : now_.devices) device.dictionary.clear();
+  }
   // True when nothing waits any more.
   [[nodiscard]] bool quiet() const;
   // Everything committed before is in a backup.
@@ -64,6 +69,7 @@ class Server {
     std::vector<Kept> deferred;
     std::vector<sync::LateVerdict> late;
     std::set<EventId> letters;  // open dead letters
+    Bytes dictionary;  // packed
   };
   struct State {
     std::map<DeviceId, Device> devices;
@@ -80,6 +86,7 @@ class Server {
     std::string json;
   };
   std::vector<Packed> events_of(const sync::PlannedBlock& block);
+  Result<sync::ServerSession> with_dictionary(ByteView request, const DeviceId& device);
   bool is_asked(const sync::ServerSession& session);
   void take_blocks(const sync::ServerSession& session, Device& device);
   void run(sync::ServerSession& session, Device& device, Millis time);

@@ -19,10 +19,11 @@ constexpr std::size_t kTabsMost = 3;
 }  // namespace
 
 World::World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes,
-             const DocumentOptions& documents, bool withdraws)
+             const DocumentOptions& documents, const Habits& habits)
     : prng_(seed),
       withdrawals_(hash_mix(seed, 0xC045)),
-      withdraws_(withdraws),
+      packing_(hash_mix(seed, 0xD1C7)),
+      habits_(habits),
       lanes_(lanes),
       mode_(mode),
       faults_(prng_, counts, without),

@@ -34,6 +34,12 @@ struct DocumentOptions {
   bool folds = false;  // documents are folded whatever else may happen
 };
 
+// What people and hosts do in some worlds only: these have numbers of their own, and the others are as they were.
+struct Habits {
+  bool withdraw = false;  // people withdraw their consent to analytics
+  bool pack = false;  // pushes are packed with learned dictionaries, which the server may lose
+};
+
 struct Report {
   std::string violation;  // empty = none
   std::uint64_t events{};
@@ -45,7 +51,7 @@ class World {
  public:
   // Events are made in the first `lanes` lanes.
   World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet& without, std::uint32_t lanes,
-        const DocumentOptions& documents = {}, bool withdraws = false);
+        const DocumentOptions& documents = {}, const Habits& habits = {});
   ~World();
   Report run();
 
@@ -75,6 +81,7 @@ class World {
     Epoch epoch;
     std::uint32_t next_command = 1;
     std::map<std::uint32_t, Call> calls;  // given, not answered
+    std::uint32_t dictionary_command{};  // answered with a dictionary for the server
     std::uint32_t open_commits{};
     std::optional<engine::Persist> in_hand;  // on its way to the disk
     std::optional<engine::Persist> in_doubt;  // an outcome that the host could not find out
@@ -89,6 +96,7 @@ class World {
   struct Device {
     DeviceId id;
     Disk disk;
+    Bytes dictionary;  // what the host has kept of it
     std::int64_t skew{};
     std::int64_t jumped_at = -1'000'000;
     std::int64_t offline_until{}, quota_until{}, unauthorized_until{};
@@ -131,6 +139,8 @@ class World {
   void send(std::size_t context, const engine::Send& send);
   void arrive(std::size_t context, const engine::Send& send, const Reply& reply);
   void deliver(std::size_t context, const engine::Notice& notice);
+  void ask_dictionary(std::size_t context);
+  void bring_dictionary(std::size_t context, const Bytes& packed);
   void accepted(std::size_t context, const engine::Accepted& notice);
   void promise(Device& device, const Call& call);
   void check_settled(const Device& device, const engine::Settled& settled);
@@ -166,8 +176,9 @@ class World {
   void check_device(const Device& device);
 
   Prng prng_;
-  Prng withdrawals_;  // of its own: worlds without them are as they were
-  bool withdraws_;
+  Prng withdrawals_;
+  Prng packing_;
+  Habits habits_;
   std::uint32_t lanes_;
   Mode mode_;
   Faults faults_;

@@ -45,7 +45,7 @@ interface Found {
 const NOBODY: Identity = { tenant: "", principal: "", scopes: [] };
 /** An upgrade that is under way takes seconds. */
 const BEHIND_MS = 5_000;
-const JSON_BYTES_MAX = LIMITS.pushBytesMax;
+const BYTES_MAX = { bytes: LIMITS.pushBytesMax, file: MODEL_BYTES_MAX, json: LIMITS.pushBytesMax } as const;
 
 /** Never rejects: whatever goes wrong becomes an answer, unless the connection is gone. `path` is below the base path. */
 export async function respond(
@@ -171,7 +171,7 @@ async function bodyOf({ bodies }: Environment, route: Route, request: Request): 
   if (type !== wanted) throw new HttpProblem("unsupported_media_type", `the media type must be ${wanted}`);
   // An application's own body parser may have been here before us.
   if (request.body !== undefined && request.readableEnded) return request.body;
-  return readBody(request, route.body === "file" ? MODEL_BYTES_MAX : JSON_BYTES_MAX, bodies);
+  return readBody(request, route.bytesMax ?? BYTES_MAX[route.body], bodies);
 }
 
 const traceOf = ({ headers: { traceparent } }: IncomingMessage): string => {

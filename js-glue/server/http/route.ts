@@ -49,6 +49,8 @@ export interface Route {
   /** Undefined = open to anyone; the identity is then that of nobody. */
   readonly scope: Scope | undefined;
   readonly body: BodyKind;
+  /** Larger bodies are refused; undefined = as large as the kind of body may be. */
+  readonly bytesMax: number | undefined;
   /** Answers when something happens, not when work is done: it does not count as load. */
   readonly waits: boolean;
   /** The migration whose tables it works with; 0 = any database that a server starts on has them. */
@@ -66,6 +68,7 @@ export interface RouteOptions<P extends z.ZodType, Q extends z.ZodType, B extend
   readonly query?: Q;
   readonly json?: B;
   readonly body?: BodyKind;
+  readonly bytesMax?: number;
   readonly waits?: boolean;
   readonly schema?: number;
   readonly doc?: RouteDoc;
@@ -91,6 +94,7 @@ export function route<
     waits: options.waits ?? false,
     schema: options.schema ?? 0,
     body: options.body ?? (options.json ? "json" : "none"),
+    bytesMax: options.bytesMax,
     params: options.params ?? nothing,
     query: options.query ?? nothing,
     json: options.json ?? z.unknown(),

@@ -8,8 +8,9 @@
  */
 
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
+import { formatDeviceId } from "../../core/device-id.ts";
 import { failure } from "../../core/errors.ts";
-import { formatDeviceId, parseDeviceId } from "../context.ts";
+import { parseDeviceId } from "../context.ts";
 import { HttpProblem } from "../http/problem.ts";
 import type { Store } from "../store/store.ts";
 

@@ -3,14 +3,16 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { toHex } from "../../core/bytes.ts";
+import { formatDeviceId } from "../../core/device-id.ts";
 import { failure } from "../../core/errors.ts";
 import { mintApiKey, SCOPES } from "../auth.ts";
-import { formatDeviceId, ownDevice, parseDeviceId, type Server } from "../context.ts";
+import { ownDevice, parseDeviceId, type Server } from "../context.ts";
 import { HttpProblem } from "../http/problem.ts";
 import { json, type Route, route } from "../http/route.ts";
 import { dropDeviceTokens, mintDeviceToken } from "../identity/device-token.ts";
 import { readPublicKey, signedBy } from "../identity/signature.ts";
 import { apiKeyPage, entry, moveDevice, revokeApiKey, revokeDevice, setPublicKey } from "../store/credentials.ts";
+import { DICTIONARY_SCHEMA, dropDictionary } from "../store/dictionaries.ts";
 import type { Writes } from "../store/store.ts";
 import { deviceParams, shortText } from "./device.ts";
 
@@ -138,14 +140,18 @@ const revocationRoutes = (server: Server): readonly Route[] => [
     "/device/:deviceId",
     { scope: "sync", params: deviceParams, doc: { summary: "Revokes a device; its work stays", status: 204 } },
     async ({ identity, params }) => {
+      const hasDictionaries = await server.store.hasSchema(DICTIONARY_SCHEMA);
       await server.store.write(async (tx) => {
         const { device } = await ownDevice(tx, identity, params.deviceId, { signed: false });
         const now = server.now();
         if (await revokeDevice(tx.connection, identity.tenant, device, now))
           await tx.audit(identity.tenant, [entry(now, identity.principal, "device.revoke", toHex(device))]);
         await dropDeviceTokens(tx.connection, identity.tenant, device);
+        // It pushes nothing any more; what it has pushed does not need it.
+        if (hasDictionaries) await dropDictionary(tx.connection, identity.tenant, device);
       });
       server.deviceTokens.forget();
+      server.dictionaries.forget();
       return { status: 204 };
     },
   ),

@@ -5,8 +5,9 @@
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from "node:crypto";
 import { z } from "zod";
+import { formatDeviceId } from "../../core/device-id.ts";
 import { failure } from "../../core/errors.ts";
-import { formatDeviceId, ownDevice, type Server } from "../context.ts";
+import { ownDevice, type Server } from "../context.ts";
 import { JSON_HEADERS, json, type Route, route } from "../http/route.ts";
 import type { Row } from "../store/database.ts";
 import { bytes, int, text } from "../store/rows.ts";

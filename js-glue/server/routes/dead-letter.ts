@@ -1,11 +1,12 @@
 /** Events that were refused for good: look at them, change them, try them again. */
 
 import { z } from "zod";
+import { formatDeviceId } from "../../core/device-id.ts";
 import { errorInfo } from "../../core/error-codes.ts";
 import { failure } from "../../core/errors.ts";
 import { formatEventId, LANES } from "../../core/events.ts";
 import { parseEventId } from "../../core/verdicts.ts";
-import { formatDeviceId, onBehalf, ownDevice, parseDeviceId, type Server } from "../context.ts";
+import { onBehalf, ownDevice, parseDeviceId, type Server } from "../context.ts";
 import { JSON_HEADERS, type Route, route } from "../http/route.ts";
 import { queueEvent } from "../queue-event.ts";
 import { Kind } from "../session.ts";

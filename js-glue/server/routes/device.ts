@@ -3,10 +3,11 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { fromHex, sameBytes, toHex } from "../../core/bytes.ts";
+import { formatDeviceId } from "../../core/device-id.ts";
 import { failure } from "../../core/errors.ts";
 import { formatEventId, LANES } from "../../core/events.ts";
 import type { Caller, Identity } from "../auth.ts";
-import { formatDeviceId, ownDevice, parseDeviceId, type Server } from "../context.ts";
+import { ownDevice, parseDeviceId, type Server } from "../context.ts";
 import { cursorsOf } from "../documents/reads.ts";
 import { LIMITS } from "../http/problem.ts";
 import { json, type Route, route } from "../http/route.ts";

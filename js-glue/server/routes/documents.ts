@@ -1,8 +1,9 @@
 /** Documents over HTTP: changes and snapshots for replicas, plain values for everybody else. */
 
 import { z } from "zod";
+import { formatDeviceId } from "../../core/device-id.ts";
 import type { Identity } from "../auth.ts";
-import { formatDeviceId, type Server } from "../context.ts";
+import type { Server } from "../context.ts";
 import { formatCursor } from "../documents/cursor.ts";
 import { collectionName, nameOfKey, spaceName } from "../documents/names.ts";
 import { type ChangesPage, changesAfter, recordPage, schemaOf, seenSpace } from "../documents/reads.ts";

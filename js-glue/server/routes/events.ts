@@ -1,13 +1,14 @@
 /** Events as JSON: queue one, see what waits, see what came. */
 
 import { z } from "zod";
+import { formatDeviceId } from "../../core/device-id.ts";
 import { errorInfo } from "../../core/error-codes.ts";
 import { failure, failureOf } from "../../core/errors.ts";
 import { formatEventId, LANES } from "../../core/events.ts";
 import { VERDICT_KINDS } from "../../core/verdicts.ts";
 import { historyOf } from "../analytics-blocks.ts";
 import type { Identity } from "../auth.ts";
-import { formatDeviceId, onBehalf, ownDevice, parseDeviceId, type Server } from "../context.ts";
+import { onBehalf, ownDevice, parseDeviceId, type Server } from "../context.ts";
 import { JSON_HEADERS, json, type Result, type Route, route } from "../http/route.ts";
 import { type Queued, queueEvent } from "../queue-event.ts";
 import { Kind } from "../session.ts";

@@ -139,6 +139,7 @@ export const privacyRoutes = (server: Server): readonly Route[] => [
       const jobId = await beginErasure(server.store, subject, identity.principal, server.now());
       server.apiKeys.forget();
       server.deviceTokens.forget();
+      server.dictionaries.forget();
       runErasure(server.store, identity.tenant, jobId, server.now).catch((error: unknown) =>
         server.log.warn(errorFields(error), "an erasure will be carried on by maintenance"),
       );

@@ -1,9 +1,10 @@
 /** The sync protocol over HTTP: one binary frame in, one out. */
 
 import { z } from "zod";
+import { formatDeviceId } from "../../core/device-id.ts";
 import { failure } from "../../core/errors.ts";
 import type { Identity } from "../auth.ts";
-import { formatDeviceId, parseDeviceId, type Server } from "../context.ts";
+import { parseDeviceId, type Server } from "../context.ts";
 import { BATCH_TYPE } from "../http/respond.ts";
 import { type Context, json, type Result, type Route, route } from "../http/route.ts";
 import { exchange } from "../push.ts";

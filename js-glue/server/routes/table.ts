@@ -8,6 +8,7 @@ import { cacheRoutes } from "./cache.ts";
 import { conflictRoutes } from "./conflicts.ts";
 import { deadLetterRoutes } from "./dead-letter.ts";
 import { deviceRoutes } from "./device.ts";
+import { dictionaryRoutes } from "./dictionary.ts";
 import { documentRoutes } from "./documents.ts";
 import { eventRoutes } from "./events.ts";
 import { healthRoutes } from "./health.ts";
@@ -25,6 +26,7 @@ export function allRoutes(server: Server): readonly Route[] {
     ...eventRoutes(server),
     ...analyticsRoutes(server),
     ...syncRoutes(server),
+    ...dictionaryRoutes(server),
     ...documentRoutes(server),
     ...spaceRoutes(server),
     ...conflictRoutes(server),

@@ -6,6 +6,7 @@
 import { Kind } from "../session.ts";
 import { BLOCK_LANE, BLOCKS_SCHEMA } from "./blocks.ts";
 import type { Connection, SqlValue } from "./database.ts";
+import { DICTIONARY_SCHEMA } from "./dictionaries.ts";
 import { int } from "./rows.ts";
 import type { Store } from "./store.ts";
 
@@ -14,6 +15,8 @@ const BATCH = 5_000;
 const TOMBSTONE_DAYS = 400;
 /** A refused edit can be tried again for so long. */
 const EDIT_PART_DAYS = 90;
+/** A device that is still there sends its dictionary again. */
+const DICTIONARY_DAYS = 400;
 const DAY_MS = 86_400_000;
 
 export interface CleanupOptions {
@@ -46,6 +49,13 @@ function rules({ now, retentionDays }: CleanupOptions): readonly Rule[] {
       where: "received_at <= $1",
       params: [now - EDIT_PART_DAYS * DAY_MS],
       schema: 6,
+    },
+    {
+      table: "device_dictionary",
+      key: "tenant_id, device_id",
+      where: "stored_at <= $1",
+      params: [now - DICTIONARY_DAYS * DAY_MS],
+      schema: DICTIONARY_SCHEMA,
     },
     // Longer than anybody stays offline; who comes back after that is somebody new.
     {

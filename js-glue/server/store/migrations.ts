@@ -12,6 +12,7 @@ import postgres004 from "../migrations/postgres/004-documents.sql";
 import postgres005 from "../migrations/postgres/005-models.sql";
 import postgres006 from "../migrations/postgres/006-edit-parts.sql";
 import postgres007 from "../migrations/postgres/007-analytics-blocks.sql";
+import postgres008 from "../migrations/postgres/008-dictionary.sql";
 import sqlite001 from "../migrations/sqlite/001-foundation.sql";
 import sqlite002 from "../migrations/sqlite/002-operations.sql";
 import sqlite003 from "../migrations/sqlite/003-insight.sql";
@@ -19,6 +20,7 @@ import sqlite004 from "../migrations/sqlite/004-documents.sql";
 import sqlite005 from "../migrations/sqlite/005-models.sql";
 import sqlite006 from "../migrations/sqlite/006-edit-parts.sql";
 import sqlite007 from "../migrations/sqlite/007-analytics-blocks.sql";
+import sqlite008 from "../migrations/sqlite/008-dictionary.sql";
 import type { Connection, Database } from "./database.ts";
 import { int, text } from "./rows.ts";
 import { expectedSchema, type Schema, verifySchema } from "./schema.ts";
@@ -37,6 +39,7 @@ const MIGRATIONS: readonly Migration[] = [
   { id: 5, name: "models", sql: { sqlite: sqlite005, postgres: postgres005 } },
   { id: 6, name: "edit-parts", sql: { sqlite: sqlite006, postgres: postgres006 } },
   { id: 7, name: "analytics-blocks", sql: { sqlite: sqlite007, postgres: postgres007 } },
+  { id: 8, name: "dictionary", sql: { sqlite: sqlite008, postgres: postgres008 } },
 ];
 
 /** The newest migration of this build. */

@@ -43,16 +43,23 @@ class Server {
   std::uint32_t refused = 0;  // requests that could not be opened
   std::vector<std::uint32_t> request_lanes;  // bit mask of lanes with items, per request
   Incarnation incarnation{{1}, 1};
+  std::vector<wire::Dictionary> dictionaries;  // of the device
+  std::vector<std::size_t> request_bytes;
+  std::uint32_t unreadable = 0;  // requests that name a dictionary which is not here
   std::function<void(std::uint32_t)> before;  // called with the number of each request, before it is served
 
   Bytes serve(ByteView request, Millis now) {
     ++requests;
     if (before) before(requests);
-    Result<sync::ServerSession> session = sync::ServerSession::open(request);
+    request_bytes.push_back(request.size());
+    std::vector<const wire::Dictionary*> held;
+    for (const wire::Dictionary& one : dictionaries) held.push_back(&one);
+    Result<sync::ServerSession> session = sync::ServerSession::open(request, held);
     if (!session) {
       ++refused;
       return {};
     }
+    if (session->missing_dictionary() != 0) ++unreadable;
     sync::Rows rows;
     rows.incarnation = incarnation;
     for (const sync::StreamNeed& need : session->needs()) {
