@@ -31,6 +31,7 @@ void ClientSession::on_reply(Clocks now, const SyncReply& reply) {
     skipped_.insert(stream);
     wishes_.notes.push_back({ErrorCode::kUndecodable, stream.epoch.value});
   }
+  if (!stranger) packer_.see(plan_->items());
   gathered_.clear();
   continue_answer(now);
 }

@@ -18,22 +18,18 @@ void Packer::learn() {
   learning_ = true;
   builder_ = {};
   seen_ = 0;
+  upto_.clear();
 }
 
 void Packer::pack(SyncRequest& request) {
   packed_.clear();
-  if (!dictionary_ && !learning_) return;
+  if (!dictionary_) return;
   Bytes rows;
   for (Item& item : request.items) {
     if (item.segment.empty()) continue;
     const Result<wire::SegmentView> segment = wire::open_segment(item.segment);
-    if (!segment || (dictionary_ && segment->head.count > kPackedEventsMax)) continue;
-    if (!wire::decode_rows(*segment, rows)) continue;
-    if (dictionary_) {
+    if (segment && segment->head.count <= kPackedEventsMax && wire::decode_rows(*segment, rows))
       replace(item, segment->head, rows);
-    } else if (learning_) {
-      see(segment->head, rows);
-    }
   }
 }
 
@@ -52,10 +48,22 @@ void Packer::replace(Item& item, const wire::SegmentHead& head, ByteView rows) {
   item.segment = packed_.back();  // moving a vector keeps its buffer
 }
 
+void Packer::see(const std::vector<Planned>& sent) {
+  if (!learning_) return;
+  Bytes rows;
+  for (const Planned& item : sent) {
+    const Result<wire::SegmentView> segment = wire::open_segment(item.record);
+    if (segment && wire::decode_rows(*segment, rows)) see(segment->head, rows);
+  }
+}
+
 void Packer::see(const wire::SegmentHead& head, ByteView rows) {
+  Sequence& upto = upto_[head.stream];
   for (wire::RowCursor cursor(head, rows); learning_ && !cursor.done();) {
     const Result<wire::RowCursor::Row> row = cursor.next();
     if (!row) return;
+    if (row->seq <= upto) continue;
+    upto = row->seq;
     builder_.add(row->event);
     if (++seen_ < kLearnEvents && !SIM_BUGGIFY(1, 20)) continue;
     learned_ = wire::pack_dictionary(builder_.build(kLearnedBytesMax, kTailBytesMax));

@@ -1,20 +1,21 @@
 // Makes pushes smaller by a dictionary that the server holds too, and learns one while there is none.
 //
-//   none --learn()--> learning --enough seen--> none      both ways back to `none` leave a dictionary for the server, which
+//   none --learn()--> learning -----see()-----> none      both ways back to `none` leave a dictionary for the server, which
 //    `---- use() ---> used ------refused()----> none      take_learned() gives away
 //
 // Only what travels is packed. What is stored at either end is readable alone, so a dictionary may be lost at any time: the
 // server answers that it cannot read a stream, and the segments go out as they are stored.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "sync/messages.h"
+#include "sync/push_plan.h"
 #include "wire/dictionary.h"
-#include "wire/segment.h"
 
 namespace oas::sync {
 
@@ -30,10 +31,12 @@ class Packer {
 
   // `packed` (wire::pack_dictionary) is held by the server. Errors: those of unpack_dictionary; then nothing changed.
   Result<void> use(ByteView packed);
-  // Learns from what is sent from now on, unless there is a dictionary.
+  // Learns from what the server is given from now on, unless there is a dictionary.
   void learn();
   // Puts smaller segments into the request where the dictionary makes them; their bytes live until the next call.
   void pack(SyncRequest& request);
+  // The server has got these. It is not told of anything else: events may yet be given up before they reach it.
+  void see(const std::vector<Planned>& sent);
   // The server could not read a stream of the last request. True if that may be for want of the dictionary, which is let go
   // and has to be brought to the server again.
   bool refused();
@@ -49,6 +52,7 @@ class Packer {
   bool learning_ = false;
   wire::DictionaryBuilder builder_;
   std::uint32_t seen_ = 0;
+  std::map<StreamId, Sequence> upto_;  // what was seen of each stream: some answers make the same events go out again
   std::optional<Bytes> learned_;
 };
 

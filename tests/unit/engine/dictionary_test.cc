@@ -63,6 +63,17 @@ BOOST_AUTO_TEST_CASE(is_learned_when_asked_for_and_enough_was_sent) {
   BOOST_TEST(device.results[0].bytes.size() < 2'000U);
 }
 
+BOOST_AUTO_TEST_CASE(is_not_learned_from_one_event_that_is_sent_again_and_again) {
+  Server server;
+  Device device(server, 11);
+  ask(device);
+  device.lose_replies = true;
+  send(device, 1);
+  device.run(24 * 3'600'000);
+  BOOST_TEST(server.requests > kLearnEvents);
+  BOOST_TEST(device.results.empty());
+}
+
 BOOST_AUTO_TEST_CASE(makes_what_is_sent_smaller_and_changes_nothing_else) {
   Server server;
   Device device(server, 11);
