@@ -49,9 +49,9 @@ void Packer::replace(Item& item, const wire::SegmentHead& head, ByteView rows) {
 }
 
 void Packer::see(const std::vector<Planned>& sent) {
-  if (!learning_) return;
   Bytes rows;
   for (const Planned& item : sent) {
+    if (!learning_) return;
     const Result<wire::SegmentView> segment = wire::open_segment(item.record);
     if (segment && wire::decode_rows(*segment, rows)) see(segment->head, rows);
   }
