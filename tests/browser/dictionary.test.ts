@@ -17,14 +17,10 @@ describe("dictionary of a page", { skip: chromiumPath() ? false : "there is no C
   const browser = new Browser();
   let page: Page;
   let sent = 0;
-  let pushes: number[] = [];
   before(async () => {
     await site.start();
     await browser.start();
     page = await browser.page(site.url);
-    page.on("request", (request) => {
-      if (request.url().endsWith("/sync/push")) pushes.push(request.postDataBuffer()?.length ?? 0);
-    });
   });
   after(async () => {
     await browser.stop();
@@ -39,7 +35,7 @@ describe("dictionary of a page", { skip: chromiumPath() ? false : "there is no C
 
   /** One at a time, each until it is settled. Returns the mean size of their requests. */
   async function send(count: number): Promise<number> {
-    pushes = [];
+    const start = site.seen.length;
     await page.evaluate(
       async ({ from, count }) => {
         for (let n = from; n < from + count; n++) {
@@ -51,8 +47,14 @@ describe("dictionary of a page", { skip: chromiumPath() ? false : "there is no C
       { from: sent, count },
     );
     sent += count;
-    return pushes.reduce((sum, size) => sum + size, 0) / count;
+    return pushed("page", start) / count;
   }
+  /** Bytes of the pushes since then. */
+  const pushed = (context: string, start: number): number =>
+    site.seen
+      .slice(start)
+      .filter((one) => one.path.endsWith("/sync/push") && one.context === context)
+      .reduce((sum, one) => sum + one.sent, 0);
   const brought = (): number => site.seen.filter(({ path, status }) => path.includes(PUT) && status === 200).length;
   async function broughtTimes(times: number): Promise<void> {
     for (let i = 0; i < 100 && brought() < times; i++) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -98,5 +100,64 @@ describe("dictionary of a page", { skip: chromiumPath() ? false : "there is no C
       numbers.sort((a, b) => a - b),
       Array.from({ length: sent }, (_, n) => n),
     );
+  });
+
+  /** The page queues, one segment each, and the worker sends. Returns the size of its requests. */
+  async function sendByWorker(count: number): Promise<number> {
+    const start = site.seen.length;
+    const drained = await page.evaluate(
+      async ({ key, from, count }) => {
+        const worker = { url: "/sw.classic.js", shareToken: true };
+        const engine = globals.lib.open({
+          name: "repeats",
+          url: "/api/offline-ai",
+          auth: () => key,
+          drains: false,
+          worker,
+        });
+        await engine.registerDevice(); // the token is there for the worker now
+        for (let n = from; n < from + count; n++) {
+          const eventData = { n, page: `/shop/shelf/${n % 7}`, referrer: "https://example.org/start?from=mail" };
+          await engine.queueEvent({ eventType: "page.view", moduleId: "shop", eventData });
+        }
+        const { active } = await navigator.serviceWorker.ready;
+        const { port1, port2 } = new MessageChannel();
+        const answer = new Promise((resolve) => {
+          port1.onmessage = () => resolve(true);
+          setTimeout(resolve, 20_000, false);
+        });
+        active?.postMessage({ type: "oas-drain", name: "repeats" }, [port2]);
+        const drained = await answer;
+        await engine.close();
+        return drained;
+      },
+      { key: site.key, from: sent, count },
+    );
+    assert.ok(drained);
+    sent += count;
+    return pushed("worker", start);
+  }
+
+  test("is used by the worker, too", async () => {
+    await page.evaluate(() => globals.engine.close());
+    const packed = await sendByWorker(10);
+    await page.evaluate(
+      () =>
+        new Promise((resolve, reject) => {
+          const opening = indexedDB.open("oas:repeats");
+          opening.onerror = reject;
+          opening.onsuccess = () => {
+            const { result: db } = opening;
+            const change = db.transaction("meta", "readwrite");
+            change.objectStore("meta").delete(new TextEncoder().encode("mhd"));
+            change.oncomplete = () => {
+              db.close();
+              resolve(undefined);
+            };
+          };
+        }),
+    );
+    const plain = await sendByWorker(10);
+    assert.ok(packed > 0 && packed * 3 < plain * 2, `${packed} bytes with it, ${plain} without`);
   });
 });

@@ -35,6 +35,8 @@ export interface SeenRequest {
   readonly path: string;
   readonly context: string;
   readonly status: number;
+  /** Of the request's body. */
+  readonly sent: number;
   /** Of the answer's body, as the server announced it. */
   readonly bytes: number;
 }
@@ -165,7 +167,8 @@ export class Site {
     const { weather } = this;
     const change = this.meddle?.(path);
     const note = (status: number, bytes = 0): void => {
-      this.seen.push({ path, context: String(incoming.headers["oas-context"] ?? ""), status, bytes });
+      const { "oas-context": context = "", "content-length": sent = 0 } = incoming.headers;
+      this.seen.push({ path, context: String(context), status, sent: Number(sent), bytes });
     };
     if (weather === "down") {
       note(0);
