@@ -20,7 +20,7 @@ const NONE: Uint8Array = new Uint8Array(0);
 const AGE_MS_MAX = 30 * 24 * 3_600_000;
 const TIMEOUT_MS = 15_000;
 
-export interface DictionaryParts {
+interface DictionaryParts {
   readonly loop: EngineLoop;
   readonly store: Store;
   readonly transport: FetchTransport;
@@ -77,7 +77,7 @@ export async function keepDictionary(parts: DictionaryParts): Promise<void> {
       held = again ? NONE : packed;
       const taken = again || (await bring(parts, packed));
       await write(store, taken ? held : NONE);
-      if (!taken) return; // an older server, or one that wants none
+      if (!taken) return; // an older server, or one that wants none now: the next page learns anew
     }
   } catch (error) {
     // What is kept is none: the next page learns anew. Closed, offline, no room: it tries again.

@@ -59,9 +59,11 @@ export const claim = {
         log(`  batch ${String(batch).padStart(4)}  ${name.padEnd(18)} ${percent(value)}`);
         figures[`${name}_${batch}`] = value;
       }
+      figures.page_dictionary_bytes = page.dictionaryBytes;
       figures[`encode_mbs_${batch}`] = Math.round(alone.encodeMBs);
       figures[`decode_mbs_${batch}`] = Math.round(alone.decodeMBs);
     }
+    log(`what a page has learned is ${figures.page_dictionary_bytes} bytes as it is sent`);
     const slow = brotliSpeed(batchesOf(lines.slice(0, quick ? 300 : 1_000), 100));
     figures.brotli11_mbs = +slow.toFixed(2);
     figures.times_brotli11_speed = Math.round(figures.encode_mbs_100 / slow);

@@ -1,12 +1,11 @@
 /** Dictionaries made by hand, and segments that refer to them (src/wire/dictionary.h, codec 3 of src/wire/segment.h). */
 
-import { Bytes, hash64, type Mark, type Segment, sealed, type TestEvent } from "./frames.ts";
+import { Bytes, hash64, MADE_AT, type Mark, type Segment, sealed, type TestEvent } from "./frames.ts";
 
 const TAIL_PATH = 0xffffffff;
 const CODEC_ROWS_DICTIONARY = 3;
 const MATCH_MIN = 4;
 const RUN_MASK = 15;
-const MADE_AT = 1_700_000_000_000;
 
 export interface TestDictionary {
   readonly id: bigint;

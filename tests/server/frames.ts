@@ -108,7 +108,7 @@ export interface Packing {
   readonly body: Uint8Array;
 }
 
-const MADE_AT = 1_700_000_000_000;
+export const MADE_AT = 1_700_000_000_000;
 
 /** Consecutive events that follow `before`, as one plain segment. */
 export const segment = (
