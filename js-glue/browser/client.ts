@@ -38,7 +38,7 @@ export interface OpenOptions extends WasmOptions {
   readonly worker?: string | WorkerOptions | undefined;
   /** False = queue only; another tab or the worker sends. */
   readonly drains?: boolean | undefined;
-  /** False = `registerDevice` is called by the application alone. */
+  /** False = `registerDevice` is called by the application alone. Otherwise it is called a second after the engine runs. */
   readonly register?: boolean | undefined;
 }
 
@@ -357,7 +357,7 @@ export class OfflineSync {
       const { code } = asFailure(error, "storage_failed");
       this.#say("error", code);
       this.#merge({ storage: "memory", storageReason: code, durability: "memory" });
-      return new (await import("./host.ts")).MemoryStore();
+      return new (await import("../core/memory-store.ts")).MemoryStore();
     }
   }
 

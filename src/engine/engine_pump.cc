@@ -69,7 +69,9 @@ void Engine::Impl::pump_storage() {
         deliver(Accepted{run.first_command, run.count, run.first});
   } else if (session_write) {
     outbox_turn = true;
-    persist(Owner::kSession, *std::exchange(session_write, std::nullopt), options.durability);
+    // Who loses power loses the lease, too: nobody has to wait for a disk because of it.
+    persist(Owner::kSession, *std::exchange(session_write, std::nullopt),
+            session->moves_lease() ? Durability::kDurable : options.durability);
   } else if (!command_writes.empty()) {
     persist(Owner::kCommand, command_writes.front().transaction, options.durability);
   } else if (give_up_write) {

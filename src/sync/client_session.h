@@ -111,6 +111,10 @@ class ClientSession {
   [[nodiscard]] SessionState state() const { return state_; }
   [[nodiscard]] bool resting() const { return state_ <= SessionState::kPark; }
   [[nodiscard]] bool drained() const { return drained_; }  // the last plan found nothing to send
+  // What it has to write takes or gives back the lease, and does nothing else.
+  [[nodiscard]] bool moves_lease() const {
+    return state_ == SessionState::kTakeLease || state_ == SessionState::kRelease;
+  }
   [[nodiscard]] bool closed() const { return closing_ && resting(); }
   [[nodiscard]] Millis wake_at() const { return wake_at_; }  // monotonic; 0 = no timer
   [[nodiscard]] ErrorCode reason() const { return reason_; }  // of the wait or parking; 0 = none
@@ -187,7 +191,7 @@ class ClientSession {
   Millis seen_since_;
   Bytes cursor_;
   std::uint32_t credit_ = kSegmentEventsMax;
-  std::uint32_t page_ = PushPlan::kPageSegments;
+  std::uint32_t page_ = PushPlan::kFirstPageSegments;
 
   std::set<StreamId> skipped_;  // parked: unknown to the server, undecodable there
   std::set<Bytes> suspects_;

@@ -342,6 +342,26 @@ describe("client in Chromium", { skip }, () => {
     await page.close();
   });
 
+  test("what waits is sent before the browser is asked what it can do", async () => {
+    const page = await newPage();
+    // Asking for WebGL blocks a page for tens of milliseconds.
+    await page.addInitScript(() => {
+      const asked = OffscreenCanvas.prototype.getContext;
+      OffscreenCanvas.prototype.getContext = function (this: OffscreenCanvas, ...given: [never]) {
+        performance.mark("asked");
+        return asked.apply(this, given);
+      };
+    });
+    await page.reload();
+    await openIn(page);
+    await queue(page, 0, 3);
+    assert.deepEqual(await synced(page), ["applied"]);
+    assert.equal(await page.evaluate(() => performance.getEntriesByName("asked").length), 0);
+    await page.waitForFunction(() => performance.getEntriesByName("asked").length > 0);
+    while (site.count("/device/register") === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await close(page);
+  });
+
   test("what it can do is told at registration, and pending events can be listed", async () => {
     const page = await newPage();
     site.weather = "down";
