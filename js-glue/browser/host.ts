@@ -25,6 +25,7 @@ import { deviceIdOf, settleInstallation } from "./install.ts";
 import type { Journal } from "./journal.ts";
 import { outsideCopy } from "./outside-copy.ts";
 import { systemClock, systemRandom } from "./platform.ts";
+import { lockPresence } from "./presence.ts";
 import { WORKER_TOKEN_KEY, writeNote } from "./records.ts";
 import { type Device, registerDevice } from "./registration.ts";
 import { FetchTransport, type TokenSource } from "./transport.ts";
@@ -124,7 +125,7 @@ export async function startHost(
   const settlements = new Settlements();
   const shared = shareSettled(database, (notice) => settlements.settled(notice));
   const loop = new EngineLoop(
-    { ...ports, channel: broadcastChannel(database) },
+    { ...ports, channel: broadcastChannel(database), presence: lockPresence(database) },
     { device, drains: options.drains },
     // Not a copy: a trace may be asked for later.
     Object.assign(listener, {

@@ -22,6 +22,7 @@ const KINDS = {
   connectivity: 9,
   peer: 10,
   command: 11,
+  gone: 12,
 } as const satisfies Record<Input["kind"], number>;
 const LEVELS: readonly Level[] = ["memory", "durable", "strict"];
 const EXPECTATIONS: readonly Expectation["kind"][] = ["absent", "present", "equals"];
@@ -44,6 +45,8 @@ function bodySize(input: Input): number {
       return 4 + input.bytes.length;
     case "command":
       return 9 + input.args.length;
+    case "gone":
+      return 8;
     case "woke":
       return 0;
     default:
@@ -141,6 +144,9 @@ function writeBody(out: Writer, input: Input): void {
       out.u32(input.command);
       out.u8(input.op);
       out.bytes(input.args);
+      break;
+    case "gone":
+      out.u64(input.owner);
       break;
     default:
       assertNever(input);
@@ -306,6 +312,8 @@ function readOutput(kind: number, from: Reader): Output {
       return { kind: "log", severity: from.u8(), code: from.u16(), detail: from.count() };
     case 7:
       return { kind: "wake", at: from.millis() };
+    case 8:
+      return { kind: "follow", owner: from.u64() };
     default:
       throw new RangeError(`unknown output ${kind}`);
   }

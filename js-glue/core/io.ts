@@ -46,7 +46,8 @@ export type Input =
   | { readonly kind: "woke" }
   | { readonly kind: "connectivity"; readonly online: boolean; readonly tokenFresh: boolean }
   | { readonly kind: "peer"; readonly bytes: Uint8Array }
-  | { readonly kind: "command"; readonly command: number; readonly op: Op; readonly args: Uint8Array };
+  | { readonly kind: "command"; readonly command: number; readonly op: Op; readonly args: Uint8Array }
+  | { readonly kind: "gone"; readonly owner: bigint };
 
 /** A run of calls with consecutive numbers, the first of which is given. */
 export interface Accepted {
@@ -134,7 +135,8 @@ export type Output =
   | { readonly kind: "tell"; readonly bytes: Uint8Array }
   | { readonly kind: "deliver"; readonly notice: Notice }
   | LogOutput
-  | { readonly kind: "wake"; readonly at: number };
+  | { readonly kind: "wake"; readonly at: number }
+  | { readonly kind: "follow"; readonly owner: bigint };
 
 export const PHASES = ["idle", "following", "sending", "waiting", "offline", "parked"] as const;
 export const SEVERITIES = ["debug", "info", "warning", "error"] as const;

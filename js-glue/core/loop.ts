@@ -15,7 +15,7 @@ import { asFailure, failure, numberOf } from "./errors.ts";
 import type { EngineStatus, Input, LogOutput, Notice, Op, Output, PersistOutput, SendOutput } from "./io.ts";
 import { Op as Ops } from "./io.ts";
 import { Outstanding, type Run } from "./outstanding.ts";
-import type { Channel, Clock, Core, CreateCore, Random, Store, Transport } from "./ports.ts";
+import type { Channel, Clock, Core, CreateCore, Presence, Random, Store, Transport } from "./ports.ts";
 
 export interface LoopPorts {
   readonly create: CreateCore;
@@ -24,6 +24,7 @@ export interface LoopPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly channel?: Channel | undefined;
+  readonly presence?: Presence | undefined;
 }
 
 export interface LoopOptions {
@@ -98,6 +99,7 @@ export class EngineLoop {
       return;
     }
     this.#core = core;
+    this.#ports.presence?.here(epoch);
     this.#turn([
       {
         kind: "start",
@@ -168,6 +170,7 @@ export class EngineLoop {
     this.#core?.delete();
     this.#core = undefined;
     this.#ports.channel?.close();
+    this.#ports.presence?.close();
     await this.#inHand?.outcome;
     this.#outstanding.close(failure("closed", "the engine is closed"));
   }
@@ -231,6 +234,9 @@ export class EngineLoop {
         break;
       case "wake":
         this.#cancelAlarm = this.#ports.clock.alarm(output.at, () => this.#turn([{ kind: "woke" }]));
+        break;
+      case "follow":
+        this.#follow(output.owner);
         break;
       default:
         assertNever(output); // a new kind fails to compile here
@@ -297,6 +303,13 @@ export class EngineLoop {
         forget();
         return { kind: "sendFailed", request };
       },
+    });
+  }
+
+  #follow(owner: bigint): void {
+    const generation = this.#generation;
+    this.#ports.presence?.follow(owner, () => {
+      if (generation === this.#generation) this.#turn([{ kind: "gone", owner }]);
     });
   }
 

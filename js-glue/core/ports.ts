@@ -98,6 +98,15 @@ export interface Channel {
   close(): void;
 }
 
+/** Tells the contexts of this device of each other's end, if the host can. A hint: who lives may be called gone. */
+export interface Presence {
+  /** This context lives, under this number and no earlier one. */
+  here(epoch: bigint): void;
+  /** Calls `gone` once when the context with this number is no longer there. Replaces the one before. */
+  follow(owner: bigint, gone: () => void): void;
+  close(): void;
+}
+
 /** Hashing for the device id. */
 export interface Crypto {
   sha256(bytes: Uint8Array): Promise<Uint8Array>;

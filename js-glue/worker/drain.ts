@@ -8,6 +8,7 @@ import * as reader from "../browser/indexeddb-read.ts";
 import { IndexedDbStore } from "../browser/indexeddb-store.ts";
 import { deviceIdOf } from "../browser/install.ts";
 import { mintEpoch, systemClock, systemRandom } from "../browser/platform.ts";
+import { lockPresence } from "../browser/presence.ts";
 import { readNote, WORKER_TOKEN_KEY } from "../browser/records.ts";
 import { FetchTransport, type TokenSource } from "../browser/transport.ts";
 import { after } from "../core/bytes.ts";
@@ -74,6 +75,7 @@ export async function drain(options: DrainOptions): Promise<boolean> {
         clock: systemClock,
         random: systemRandom,
         channel: broadcastChannel(database),
+        presence: lockPresence(database),
       },
       {
         device: await deviceIdOf(systemCrypto, installId, canonicalUrl(options.url), options.subject),
@@ -98,8 +100,8 @@ export async function drain(options: DrainOptions): Promise<boolean> {
 const FOLLOW_MS = 500;
 
 /**
- * Another context may hold the lease: a page that is sending, or one that died with it. Which of the two shows only to
- * an observer who stays: a lease is taken over when its stamp has not changed for 10 s.
+ * Another context may hold the lease: a page that is sending, or one that died with it or hangs. Which of these it is shows only to
+ * an observer who stays.
  */
 async function drainWhileFollowing(
   loop: EngineLoop,

@@ -179,6 +179,10 @@ void Engine::Impl::take(Connectivity& change) {
   if (change.online) work = true;
 }
 
+void Engine::Impl::take(Gone& gone) {
+  if (ready && options.drains) session->owner_gone(clocks(), gone.owner);
+}
+
 void Engine::Impl::take(Peer& peer) {
   const Result<wire::Frame> frame = wire::open_frame(peer.bytes, wire::FrameKind::kPeer);
   if (!frame) return;

@@ -98,6 +98,7 @@ void Engine::Impl::take_wishes() {
     request = next_request++;
     out.emplace_back(Send{request, wishes.push->pull, kRequestTimeoutMs, std::move(wishes.push->body)});
   }
+  if (wishes.follow) out.emplace_back(Follow{*wishes.follow});
   for (const sync::SettledRun& run : wishes.settled) deliver_settled(run);
   if (wishes.learned && learning) {
     deliver(CommandResult{*learning, *std::move(wishes.learned)});

@@ -120,6 +120,7 @@ struct Engine::Impl {
   void take(SendFailed& failed);
   void take(Woke&);
   void take(Connectivity& change);
+  void take(Gone& gone);
   void take(Peer& peer);
   void take(Command& command);
   // what is read before the first number is given (engine_start.cc)

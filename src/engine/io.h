@@ -103,8 +103,13 @@ struct Command {
   Bytes args;
 };
 
+// A hint, in answer to Follow: the context that holds the lease is gone, or stands still.
+struct Gone {
+  Epoch owner;
+};
+
 using Input = std::variant<Start, Enqueue, Loaded, LoadFailed, Persisted, PersistFailed, Response, SendFailed, Woke,
-                           Connectivity, Peer, Command>;
+                           Connectivity, Peer, Command, Gone>;
 
 // --- outputs ----------------------------------------------------------------------------------------------------
 
@@ -197,7 +202,13 @@ struct Wake {
   Millis at;
 };
 
-using Output = std::variant<Persist, Load, Send, Abort, Tell, Deliver, Log, Wake>;
+// Another context holds the lease. A host that can tell answers with Gone as soon as that one is gone; without an answer the
+// lease is taken over once it is stale. Replaces the one before.
+struct Follow {
+  Epoch owner;
+};
+
+using Output = std::variant<Persist, Load, Send, Abort, Tell, Deliver, Log, Wake, Follow>;
 
 // Wall time is data and may jump; monotonic time only grows and drives every timer.
 struct Now {

@@ -256,6 +256,11 @@ void fields(A& a, Is<Command> auto& r) {
 }
 
 template <class A>
+void fields(A& a, Is<Gone> auto& r) {
+  all(a, r.owner);
+}
+
+template <class A>
 void fields(A& a, Is<Persist> auto& r) {
   all(a, r.tx);
   small_enum(a, r.durability, 4);
@@ -309,6 +314,10 @@ void fields(A& a, Is<Log> auto& r) {
 template <class A>
 void fields(A& a, Is<Wake> auto& r) {
   all(a, r.at);
+}
+template <class A>
+void fields(A& a, Is<Follow> auto& r) {
+  all(a, r.owner);
 }
 
 // The alternative with index `index`, default-made.

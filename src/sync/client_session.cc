@@ -86,6 +86,12 @@ void ClientSession::connectivity(Clocks now, bool online, bool token_fresh) {
   if ((park_lifted || back) && !closing_) start(now);
 }
 
+void ClientSession::owner_gone(Clocks now, Epoch owner) {
+  if (owner != seen_lease_.owner) return;
+  gone_ = owner;
+  lease_freed(now);
+}
+
 Result<void> ClientSession::use_dictionary(ByteView packed) {
   if (!packed.empty()) return packer_.use(packed);
   packer_.learn();
@@ -108,8 +114,9 @@ void ClientSession::on_lease(Clocks now, const std::vector<queue::Put>& records)
   remembered_ = {};
   for (const queue::Put& record : records) (void)remembered_.take(record);
   const queue::Lease& lease = remembered_.lease.value;
-  const bool held = !remembered_.lease.stored.empty() && lease.owner != context_;
+  const bool held = !remembered_.lease.stored.empty() && lease.owner != context_ && lease.owner != gone_;
   if (held) {
+    if (seen_lease_.owner != lease.owner) wishes_.follow = lease.owner;
     if (seen_lease_.owner != lease.owner || seen_lease_.stamp != lease.stamp) {
       seen_lease_ = lease;
       seen_since_ = now.mono;
@@ -119,6 +126,8 @@ void ClientSession::on_lease(Clocks now, const std::vector<queue::Put>& records)
       return;
     }
   }
+  seen_lease_ = {};
+  gone_ = {};
   queue::Transaction transaction;
   put_guarded(transaction, queue::lease_key(), remembered_.lease, queue::Lease{context_, lease.stamp + 1});
   write(SessionState::kTakeLease, std::move(transaction));

@@ -47,6 +47,7 @@ struct Wishes {
   std::optional<ReadWish> read;
   std::optional<queue::Transaction> write;
   std::optional<Push> push;
+  std::optional<Epoch> follow;  // whose lease is waited for, from now on
   std::vector<SettledRun> settled;
   std::optional<Bytes> learned;  // a packed dictionary that the server should have
   std::vector<Note> notes;
@@ -104,6 +105,8 @@ class ClientSession {
   // from what is sent. Wishes::learned brings it, or the one in use when the server turns out not to hold it. Errors: those
   // of Packer::use.
   Result<void> use_dictionary(ByteView packed);
+  // A context whose lease was waited for is gone: it need not be stale to be taken over.
+  void owner_gone(Clocks now, Epoch owner);
   // Gives the lease up as soon as nothing is open, and starts nothing more.
   void close(Clocks now);
 
@@ -189,6 +192,7 @@ class ClientSession {
   bool holding_ = false;
   queue::Lease seen_lease_;  // another holder's, and since when its stamp has not changed
   Millis seen_since_;
+  Epoch gone_;  // the owner that does not count any more
   Bytes cursor_;
   std::uint32_t credit_ = kSegmentEventsMax;
   std::uint32_t page_ = PushPlan::kFirstPageSegments;

@@ -251,13 +251,50 @@ describe("client in Chromium", { skip }, () => {
     const page = await newPage();
     await openIn(page);
     await queue(page, 0, 100);
+    await page.waitForFunction(() => globals.engine.status.get().phase === "offline"); // it holds the lease
     await page.close({ runBeforeUnload: false });
     site.weather = "clear";
     const next = await newPage();
-    await openIn(next);
-    assert.deepEqual(await next.evaluate(() => globals.engine.drain()), { drained: true });
+    // The page went with the lease in its hand. That it is gone is known, not waited for.
+    const heard = await next.evaluate(
+      async ({ name, key }) => {
+        globals.engine = globals.lib.open({ name, url: "/api/offline-ai", auth: () => key });
+        const kinds: string[] = [];
+        globals.engine.on("trace", ({ entry }) => kinds.push((entry as { readonly kind: string }).kind));
+        const { drained } = await globals.engine.drain();
+        return { drained, kinds: kinds.filter((kind) => ["follow", "gone", "send"].includes(kind)).slice(0, 3) };
+      },
+      { name, key: site.key },
+    );
+    assert.deepEqual(heard, { drained: true, kinds: ["follow", "gone", "send"] });
     assert.deepEqual(await arrived(next), numbers(100));
     await next.close();
+  });
+
+  test("a page that is put aside lets the other one go on", async () => {
+    site.weather = "down";
+    const first = await newPage();
+    await openIn(first);
+    await queue(first, 0, 10);
+    await first.waitForFunction(() => globals.engine.status.get().phase === "offline"); // it holds the lease
+    const second = await newPage();
+    await openIn(second);
+    await second.waitForFunction(() => globals.engine.status.get().phase === "following");
+    await first.evaluate(() => {
+      globalThis.dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+    });
+    await second.waitForFunction(() => globals.engine.status.get().phase === "offline");
+    // Back again, it finds the lease with the other one and follows.
+    await first.evaluate(async () => {
+      globalThis.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+      void globals.engine.drain();
+    });
+    await first.waitForFunction(() => globals.engine.status.get().phase === "following");
+    await second.close();
+    site.weather = "clear";
+    assert.deepEqual(await first.evaluate(() => globals.engine.drain()), { drained: true });
+    assert.deepEqual(await arrived(first), numbers(10));
+    await first.close();
   });
 
   test("the storage connection breaks in the middle", async () => {

@@ -89,6 +89,7 @@ class World {
     if (const auto* one = std::get_if<CommandResult>(&deliver.notice)) answered(one->command);
   }
   void take(const Wake& wake) { wake_ = wake.at.value; }
+  void take(const Follow& follow) { follows_ = follow.owner; }
   void take(const Tell& tell) { told_ = tell.bytes; }
   void take(const auto&) {}
   void answered(std::uint32_t command) {
@@ -97,7 +98,7 @@ class World {
   }
 
   void add(std::vector<Input>& inputs) {
-    switch (feed_.below(12)) {
+    switch (feed_.below(13)) {
       case 0: inputs.emplace_back(enqueue()); break;
       case 1:
       case 2: answer_load(inputs); break;
@@ -112,6 +113,7 @@ class World {
       case 8: inputs.emplace_back(Connectivity{feed_.below(2) == 0, feed_.below(2) == 0}); break;
       case 9: inputs.emplace_back(Peer{peer()}); break;
       case 10: inputs.emplace_back(command()); break;
+      case 11: inputs.emplace_back(Gone{follows_}); break;
       default: damage(); break;
     }
   }
@@ -335,6 +337,7 @@ class World {
   test::Store store_;
   std::int64_t clock_ = 1'000;
   std::int64_t wake_ = 0;
+  Epoch follows_;
   std::uint32_t command_ = 1;
   std::set<std::uint32_t> answered_;
   std::optional<Persist> persist_;

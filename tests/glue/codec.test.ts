@@ -86,6 +86,8 @@ describe("outputs", () => {
     assert.equal(first.batch.guard, undefined);
     assert.equal(first.batch.expects[0]?.kind, "equals");
     assert.deepEqual(second, { kind: "wake", at: 10_000 });
+    const follow = [8, 8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    assert.deepEqual(readOutputs(Uint8Array.from(follow)), [{ kind: "follow", owner: 0x0807060504030201n }]);
   });
 
   test("a block that is cut or has bytes too many is refused", () => {

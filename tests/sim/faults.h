@@ -43,6 +43,7 @@ enum class Fault : std::uint8_t {
   kRecordDamaged,
   kPeerLost,
   kJournalLeft,
+  kTakenForGone,
   kCount,
 };
 inline constexpr std::size_t kFaultCount = static_cast<std::size_t>(Fault::kCount);
@@ -53,7 +54,7 @@ inline constexpr std::array<std::string_view, kFaultCount> kFaultNames{
     "crash_after",     "server_restored",     "handler_fails",  "tab_killed",      "worker_killed",  "browser_killed",
     "power_loss",      "profile_rolled_back", "profile_cloned", "machine_cloned",  "clock_jump",     "quota",
     "connection_lost", "read_failed",         "trap",           "frozen",          "record_damaged", "peer_lost",
-    "journal_left"};
+    "journal_left",    "taken_for_gone"};
 
 using FaultCounts = std::array<std::uint64_t, kFaultCount>;
 using FaultSet = std::array<bool, kFaultCount>;

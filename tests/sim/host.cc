@@ -119,6 +119,7 @@ void World::start(Context& context, const std::array<std::uint64_t, kLaneCount>&
   context.sends.clear();
   context.log.clear();
   context.nudged = false;
+  context.follows = {};
   context.asked_to_wait_until = 0;
   if (std::all_of(next.begin(), next.end(), [](std::uint64_t free) { return free == 1; })) context.stored = {};
   const Device& device = *devices_[context.device];
@@ -178,6 +179,7 @@ void World::kill(std::size_t index) {
   if (documents_) documents_->gone(index);
   context.backlog.clear();
   context.engine.reset();
+  tell_followers(index);
   ++context.life;
   ++context.instance;
   ++context.alarm;
@@ -205,8 +207,27 @@ void World::trap(std::size_t index) {
       return;
     }
   }
+  tell_followers(index);
   context.epoch = {prng_.next()};
   start(context, {1, 1, 1, 1, 1});
+}
+
+void World::follow(std::size_t index, Epoch owner) {
+  if (!tells_gone_) return;
+  contexts_[index]->follows = owner;
+  const std::vector<std::size_t>& others = devices_[contexts_[index]->device]->contexts;
+  const bool lives = std::any_of(others.begin(), others.end(), [&](std::size_t other) {
+    return contexts_[other]->engine && contexts_[other]->epoch == owner;
+  });
+  if (!lives) return post(index, 1, engine::Gone{owner});
+  // A tab that was frozen and comes back, or one of an older build.
+  if (faults_.hit(Fault::kTakenForGone, 1, 4)) post(index, prng_.between(1, 5'000), engine::Gone{owner});
+}
+
+void World::tell_followers(std::size_t gone) {
+  const Epoch epoch = contexts_[gone]->epoch;
+  for (const std::size_t other : devices_[contexts_[gone]->device]->contexts)
+    if (contexts_[other]->follows == epoch) post(other, 1, engine::Gone{epoch});
 }
 
 // --- turns -----------------------------------------------------------------------------------------------------------
@@ -280,6 +301,8 @@ void World::carry_out(std::size_t index, const engine::Output& output) {
                   static_cast<unsigned long long>(log->detail));
   } else if (const auto* notice = std::get_if<engine::Deliver>(&output)) {
     deliver(index, notice->notice);
+  } else if (const auto* owner = std::get_if<engine::Follow>(&output)) {
+    follow(index, owner->owner);
   } else if (const auto* wake = std::get_if<engine::Wake>(&output)) {
     const std::uint64_t alarm = ++context.alarm;
     context.alarm_at = wake->at.value;

@@ -90,6 +90,7 @@ class World {
     std::vector<std::pair<std::int64_t, engine::Input>> log;  // for a copy of the running machine
     std::map<std::uint32_t, engine::Load> loads;
     std::vector<std::uint32_t> sends;
+    Epoch follows;  // whose lease it waits for
     engine::Status status;
     std::int64_t asked_to_wait_until{};  // by the server's last answer
   };
@@ -127,6 +128,9 @@ class World {
   void boot_with_journal(std::size_t context);
   void start(Context& context, const std::array<std::uint64_t, kLaneCount>& next);
   void kill(std::size_t context);
+  // Hosts of half of the worlds can tell when a context is gone.
+  void follow(std::size_t context, Epoch owner);
+  void tell_followers(std::size_t gone);
   void trap(std::size_t context);
   void feed(std::size_t context, engine::Input input);
   void turn(std::size_t context, engine::Input input);
@@ -179,6 +183,7 @@ class World {
   Prng withdrawals_;
   Prng packing_;
   Habits habits_;
+  bool tells_gone_;
   std::uint32_t lanes_;
   Mode mode_;
   Faults faults_;

@@ -181,6 +181,7 @@ class Device {
   std::vector<engine::Failed> failed;
   std::vector<engine::Settled> settled;
   std::vector<engine::CommandResult> results;
+  std::vector<Epoch> follows;  // whose lease it waited for
   engine::Status status;
 
  private:
@@ -212,6 +213,8 @@ class Device {
       if (const auto* one = std::get_if<engine::Settled>(&deliver->notice)) settled.push_back(*one);
       if (const auto* one = std::get_if<engine::CommandResult>(&deliver->notice)) results.push_back(*one);
       if (const auto* one = std::get_if<engine::Status>(&deliver->notice)) status = *one;
+    } else if (const auto* follow = std::get_if<engine::Follow>(&output)) {
+      follows.push_back(follow->owner);
     }
     const auto* wake = std::get_if<engine::Wake>(&output);
     wake_ = wake != nullptr ? wake->at.value : 0;

@@ -27,7 +27,8 @@ std::vector<Input> every_input() {
           Woke{},
           Connectivity{true, false},
           Peer{text("peer")},
-          Command{11, Command::Op::kTrap, text("args")}};
+          Command{11, Command::Op::kTrap, text("args")},
+          Gone{{12}}};
 }
 
 std::vector<Output> every_output() {
@@ -53,7 +54,8 @@ std::vector<Output> every_output() {
           Deliver{status},
           Deliver{NeedToken{}},
           Log{Severity::kError, 500, 1},
-          Wake{{-5}}};
+          Wake{{-5}},
+          Follow{{13}}};
 }
 
 Bytes inputs_block() {
@@ -72,7 +74,8 @@ BOOST_AUTO_TEST_CASE(inputs_and_outputs_come_back_byte_for_byte) {
   Bytes again;
   write_inputs(*inputs, again);
   BOOST_TEST(again == in);
-  BOOST_TEST((std::get<Command>(inputs->back()).op == Command::Op::kTrap));
+  BOOST_TEST((std::get<Command>((*inputs)[11]).op == Command::Op::kTrap));
+  BOOST_TEST(std::get<Gone>(inputs->back()).owner.value == 12U);
 
   Bytes out;
   write_outputs(every_output(), out);
