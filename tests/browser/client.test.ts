@@ -383,11 +383,12 @@ describe("client in Chromium", { skip }, () => {
     const page = await newPage();
     // Asking for WebGL blocks a page for tens of milliseconds.
     await page.addInitScript(() => {
-      const asked = OffscreenCanvas.prototype.getContext;
-      OffscreenCanvas.prototype.getContext = function (this: OffscreenCanvas, ...given: [never]) {
-        performance.mark("asked");
-        return asked.apply(this, given);
-      };
+      OffscreenCanvas.prototype.getContext = new Proxy(OffscreenCanvas.prototype.getContext, {
+        apply(asked, canvas, given) {
+          performance.mark("asked");
+          return Reflect.apply(asked, canvas, given);
+        },
+      });
     });
     await page.reload();
     await openIn(page);
