@@ -6,7 +6,7 @@
 //     name, title,               // the name is the file's name; the title one sentence
 //     bar,                       // what must hold, in words and numbers
 //     quickSeconds,              // how long --quick takes at most; 60 unless declared, 300 at most
-//     needs: [],                 // of "build", "native", "browser", "databases", "operations": made ready before the run
+//     needs: [],                 // of "build", "native", "browser", "browsers", "databases", "operations": made ready before the run
 //     test: true,                // npm test runs it with --quick
 //     run({ quick, log })        // -> { ok, scope, figures }, or { ok: null, skipped } when its data is not here
 //   }
@@ -61,7 +61,9 @@ async function list() {
 
 async function prepare(needs) {
   const wasm = needs.includes("build");
-  const wanted = Object.fromEntries(["browser", "databases", "operations"].map((name) => [name, needs.includes(name)]));
+  const wanted = Object.fromEntries(
+    ["browser", "browsers", "databases", "operations"].map((name) => [name, needs.includes(name)]),
+  );
   await ensureToolchain({ wasm, ...wanted });
   if (wasm) await (await import("./build.mjs")).build();
 }

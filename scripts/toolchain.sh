@@ -7,13 +7,14 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: scripts/toolchain.sh [--native] [--browser] [--databases] [--operations] [--print] [--quiet]
+usage: scripts/toolchain.sh [--native] [--browser] [--browsers] [--databases] [--operations] [--print] [--quiet]
 
 Installs what is missing of: compiler, CMake, Ninja, ccache and test libraries (Debian packages), Emscripten >= 3.1.69
 and the four C files of lz4 1.9.4 (pinned, checked by sha256, never committed).
 
   --native     leave Emscripten out: enough for the native, asan and fuzz presets
   --browser    also Chromium, for the browser tests and the demo check
+  --browsers   that, and Firefox, WebKitGTK and Xvfb, for the claim that compares them (500 MB to load)
   --databases  also PostgreSQL and Redis, for the server tests
   --operations also nginx and promtool, for two claims; unpacked into the toolchain folder, so that no service starts
   --print      print NAME=value lines for eval
@@ -31,11 +32,12 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=${OAS_TOOLCHAIN_DIR:-$root/.toolchain}
-want_wasm=1 want_browser=0 want_databases=0 want_operations=0 print=0 quiet=0
+want_wasm=1 want_browser=0 want_browsers=0 want_databases=0 want_operations=0 print=0 quiet=0
 for argument in "$@"; do
   case $argument in
     --native) want_wasm=0 ;;
     --browser) want_browser=1 ;;
+    --browsers) want_browser=1 want_browsers=1 ;;
     --databases) want_databases=1 ;;
     --operations) want_operations=1 ;;
     --print) print=1 ;;
@@ -105,6 +107,7 @@ if have apt-get && have dpkg-query; then
   wanted=(cmake ninja-build ccache g++ clang-19 lld-19 llvm-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
     nlohmann-json3-dev libboost-test-dev ca-certificates git python3 patchelf)
   [ "$want_browser" = 1 ] && wanted+=(chromium fonts-dejavu-core)
+  [ "$want_browsers" = 1 ] && wanted+=(firefox-esr libwebkit2gtk-4.1-0 xvfb xauth)
   # The distribution's service scripts would start a database at boot; the tests start their own and leave that one alone.
   [ "$want_databases" = 1 ] && wanted+=(postgresql redis-server procps)
   install_packages "${wanted[@]}"

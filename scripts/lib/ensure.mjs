@@ -31,11 +31,13 @@ export async function ensureModules() {
   await run("npm", ["ci", "--loglevel=error"], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** Compilers and, as asked, Emscripten, a browser, databases, nginx and promtool; silent when they are there. */
-export async function ensureToolchain({ wasm = false, browser = false, databases = false, operations = false } = {}) {
+/** Compilers and, as asked, Emscripten, one or all browsers, databases, nginx and promtool; silent when they are there. */
+export async function ensureToolchain(wanted = {}) {
+  const { wasm = false, browser = false, browsers = false, databases = false, operations = false } = wanted;
   const args = [];
   if (!wasm) args.push("--native");
   if (browser) args.push("--browser");
+  if (browsers) args.push("--browsers");
   if (databases) args.push("--databases");
   if (operations) args.push("--operations");
   await run(at("scripts/toolchain.sh"), args);
