@@ -20,6 +20,7 @@ const METRICS = "js-glue/server/operations/metrics.ts";
 
 const GROUPS = {
   analytics: "Analytics",
+  browsers: "In a browser",
   cache: "Content cache",
   codec: "Codec",
   crypto: "Encryption",

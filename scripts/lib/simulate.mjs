@@ -37,7 +37,11 @@ export async function simulate({ mode, seeds, quick, log, options = [], bar = ba
   const total = { seeds: 0, events: 0, faults: 0, violations: 0, unequal_digests: 0 };
   let slowest = 0;
   let slowest_core = Number.POSITIVE_INFINITY;
-  for (const { lines } of runs) {
+  for (const { code, lines } of runs) {
+    if (!lines.at(-1)?.startsWith("{")) {
+      for (const line of lines) if (line.startsWith("seed=")) log(line.slice(0, 200));
+      throw new Error(`the simulator ended with ${code} before its last seed`);
+    }
     const result = JSON.parse(lines.at(-1));
     for (const key of Object.keys(total)) total[key] += result[key];
     slowest = Math.max(slowest, result.slowest_drain_ms);

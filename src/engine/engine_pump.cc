@@ -36,6 +36,13 @@ void Engine::Impl::persist(Owner whose, queue::Transaction transaction, Durabili
   out.emplace_back(in_flight);
 }
 
+// Whether totals or journal of this context are on their way.
+bool Engine::Impl::reading_past() const {
+  return std::any_of(loads.begin(), loads.end(), [](const auto& open) {
+    return open.second.reader == Reader::kTotals || open.second.reader == Reader::kJournal;
+  });
+}
+
 // One transaction at a time; the application's events and the session take turns.
 void Engine::Impl::pump_storage() {
   if (owner != Owner::kNone) {
@@ -46,7 +53,7 @@ void Engine::Impl::pump_storage() {
     return;
   }
   if (!ready) {
-    if (started && loads.empty() && replay_at.value != 0 && now.mono >= replay_at) {
+    if (started && !reading_past() && replay_at.value != 0 && now.mono >= replay_at) {
       replay_at = {};
       own_totals = {};
       load_totals({'m', 'e'});
@@ -194,7 +201,8 @@ void Engine::Impl::finish_step() {
   const auto earlier = [&wake](Millis at) {
     if (at.value != 0 && at.value != INT64_MAX && (wake.value == 0 || at < wake)) wake = at;
   };
-  earlier(replay_at);
+  // While it is being read its answer is what comes next, not an alarm that would ring for ever.
+  if (!reading_past()) earlier(replay_at);
   for (const Millis deadline : drain_deadlines) earlier(deadline);
   if (wake.value != 0) out.emplace_back(Wake{wake});
 }

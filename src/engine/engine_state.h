@@ -150,6 +150,7 @@ struct Engine::Impl {
   void fail_give_up(Error error);
   // outputs (engine_pump.cc)
   void persist(Owner whose, queue::Transaction transaction, Durability durability);
+  [[nodiscard]] bool reading_past() const;
   void pump_storage();
   void pump_session();
   void take_wishes();

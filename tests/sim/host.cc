@@ -481,8 +481,13 @@ void World::arrive(std::size_t index, const engine::Send& send, const Reply& rep
   reply(delay, engine::Response{send.request, answer.status, answer.retry_after_ms, std::move(answer.body)});
 }
 
-// A stored time of the next attempt is kept by every context, unless somebody asked for an attempt before it.
+// A stored time of the next attempt is kept by whoever holds the lease, unless somebody asked for an attempt before it.
 void World::check_patience(const Context& context, const Device& device) {
+  const auto held = device.disk.records.find(queue::lease_key());
+  if (held == device.disk.records.end()) return;
+  // Who has lost the lease without knowing finds out at its next write; until then two may send.
+  const auto lease = queue::read_record<queue::Lease>(held->second);
+  if (!lease || lease->owner != context.epoch) return;
   const auto record = device.disk.records.find(queue::retry_key());
   if (record == device.disk.records.end()) return;
   const auto retry = queue::read_record<queue::RetryState>(record->second);
