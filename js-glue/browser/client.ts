@@ -38,7 +38,7 @@ export interface OpenOptions extends WasmOptions {
   readonly worker?: string | WorkerOptions | undefined;
   /** False = queue only; another tab or the worker sends. */
   readonly drains?: boolean | undefined;
-  /** False = `registerDevice` is called by the application alone. Otherwise it is called a second after the engine runs. */
+  /** False = `registerDevice` is called by the application alone. Otherwise it is called a second after there is an engine, or a network. */
   readonly register?: boolean | undefined;
 }
 

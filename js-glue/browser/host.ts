@@ -33,7 +33,7 @@ import { Triggers } from "./triggers.ts";
 
 export { scan } from "./indexeddb-read.ts";
 
-/** What a page does on the side starts this much later than its engine: asking for WebGL, for one, holds up the first request. */
+/** What a page does on the side comes this much later: asking for WebGL, for one, would hold up what is being sent. */
 const ASIDE_AFTER_MS = 1_000;
 
 export interface HostOptions extends WasmOptions {
@@ -136,16 +136,19 @@ export async function startHost(
     }),
   );
   tested()?.(loop);
-  let notAside: () => void = () => undefined;
-  const aside = new Promise<void>((resolve) => {
-    notAside = systemClock.alarm(systemClock.mono() + ASIDE_AFTER_MS, resolve);
-  });
+  let over = false;
+  const aside = (): Promise<void> =>
+    new Promise((resolve) => {
+      systemClock.alarm(systemClock.mono() + ASIDE_AFTER_MS, () => {
+        if (!over) resolve();
+      });
+    });
   const register = async (force: boolean): Promise<Device> => {
-    if (!force) await aside;
+    if (!force) await aside();
     return registerDevice(store, transport, device, Date.now(), force);
   };
   const close = async (): Promise<void> => {
-    notAside();
+    over = true;
     await loop.close();
     shared.close();
     settlements.close(failure("closed", "the engine is closed"));
@@ -159,7 +162,7 @@ export async function startHost(
   loop.enqueue(handed.calls);
   running({ ...tools, loop, store, transport, settlements, device, lost, register, close });
   await loop.start(journal.epoch, handed.next);
-  if (options.drains) void aside.then(() => keepDictionary({ loop, store, transport, device }));
+  if (options.drains) void aside().then(() => keepDictionary({ loop, store, transport, device }));
 }
 
 /** Tests that force traps put a function here before they open the queue; nobody else is given the loop. */
