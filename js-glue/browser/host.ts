@@ -136,16 +136,23 @@ export async function startHost(
     }),
   );
   tested()?.(loop);
-  let over = false;
+  let over = false; // then nothing of it happens any more
   const aside = (): Promise<void> =>
     new Promise((resolve) => {
       systemClock.alarm(systemClock.mono() + ASIDE_AFTER_MS, () => {
         if (!over) resolve();
       });
     });
-  const register = async (force: boolean): Promise<Device> => {
-    if (!force) await aside();
-    return registerDevice(store, transport, device, Date.now(), force);
+  const tell = (force: boolean): Promise<Device> => registerDevice(store, transport, device, Date.now(), force);
+  let quiet: Promise<Device> | undefined;
+  const register = (force: boolean): Promise<Device> => {
+    if (force) return tell(true);
+    quiet ??= aside()
+      .then(() => tell(false))
+      .finally(() => {
+        quiet = undefined;
+      });
+    return quiet;
   };
   const close = async (): Promise<void> => {
     over = true;

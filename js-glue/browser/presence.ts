@@ -35,7 +35,8 @@ export function lockPresence(database: string): Presence | undefined {
     const { owner, gone } = followed;
     asking = new AbortController();
     const { signal } = asking;
-    locks.request(nameOf(owner), { mode: "shared", signal }, gone).catch(() => undefined);
+    // Refused or no longer wanted: the lease goes when it is stale.
+    locks.request(nameOf(owner), { mode: "shared", signal }, () => undefined).then(gone, () => undefined);
   };
   const on = (source: EventTarget | undefined, name: string, act: () => void): void =>
     source?.addEventListener?.(name, act, { signal: listening.signal });

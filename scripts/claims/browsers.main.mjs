@@ -22,8 +22,7 @@ class Tour {
   /** The browser, started anew on its profile: what the page tells first. */
   async #visit(step, more = []) {
     await this.#browser.kill();
-    const query = new URLSearchParams([["step", step], ["key", this.#site.key], ...more]);
-    await this.#browser.open(`${this.#site.url}/page?${query}`);
+    await this.#browser.open(this.#site.visit(step, more));
     return this.#site.next(answer_ms_max);
   }
 

@@ -21,7 +21,7 @@ const quick_sync = [
   "--force-fieldtrial-params=BackgroundSync.Quick:max_sync_attempts/50/initial_retry_delay_sec/4/retry_delay_factor/1",
 ];
 
-const flags = [
+export const flags = [
   "--no-sandbox",
   "--disable-gpu",
   "--no-first-run",
@@ -29,6 +29,9 @@ const flags = [
   "--disable-component-update",
   "--disable-sync",
 ];
+
+/** What a killed Chromium leaves in its profile, and would ask about. */
+export const locks = ["SingletonLock", "SingletonSocket", "SingletonCookie"];
 
 export class Profile {
   #folder = mkdtempSync(join(tmpdir(), "oas-proof-"));
@@ -69,8 +72,7 @@ export class Profile {
     }
     while (this.#pids().length > 0) await new Promise((resolve) => setTimeout(resolve, 50));
     this.context = undefined;
-    for (const name of ["SingletonLock", "SingletonSocket", "SingletonCookie"])
-      rmSync(join(this.#folder, name), { force: true });
+    for (const name of locks) rmSync(join(this.#folder, name), { force: true });
   }
 
   async stop() {

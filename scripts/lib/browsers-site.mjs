@@ -17,7 +17,7 @@ const types = {
   ".json": "application/json",
 };
 const page =
-  '<!doctype html><meta charset="utf-8"><title>page</title><script type="module" src="/tests/page.mjs"></script>';
+  '<!doctype html><meta charset="utf-8"><title>page</title><script type="module" src="/tests/plain-page.mjs"></script>';
 
 async function bodyOf(request) {
   const parts = [];
@@ -31,6 +31,7 @@ export class BrowsersSite {
   #http;
   #waiting = [];
   #mail = [];
+  #visit = 0;
   /** Folders by the first part of the path; without one of these it is the built package's. */
   #folders;
   online = true;
@@ -40,7 +41,7 @@ export class BrowsersSite {
   pushedBy = [];
 
   constructor(folders) {
-    this.#folders = { ...folders, tests: at("tests/browsers") };
+    this.#folders = { ...folders, tests: at("tests/browser") };
   }
 
   async start() {
@@ -65,7 +66,14 @@ export class BrowsersSite {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** What a page posts next. Rejects after `ms`, and with what a page says that it could not do. */
+  /** The address of the next page to be opened; what earlier ones still post is heard no more. */
+  visit(step, more = []) {
+    this.#mail = [];
+    const query = new URLSearchParams([["step", step], ["visit", ++this.#visit], ["key", this.key], ...more]);
+    return `${this.url}/page?${query}`;
+  }
+
+  /** What the page posts next. Rejects after `ms`, and with what a page says that it could not do. */
   async next(ms) {
     if (this.#mail.length === 0) {
       await new Promise((resolve, reject) => {
@@ -103,15 +111,18 @@ export class BrowsersSite {
   }
 
   async #answer(request, response) {
-    const { pathname } = new URL(request.url, this.url);
+    const { pathname, searchParams } = new URL(request.url, this.url);
     if (pathname.startsWith("/api/")) {
       if (!this.online) return request.socket.destroy();
       if (pathname.endsWith("/sync/push")) this.pushedBy.push(request.headers["oas-context"]);
       return this.#sync.handler(request, response);
     }
     if (pathname === "/told") {
-      this.#mail.push(JSON.parse(await bodyOf(request)));
-      this.#waiting.shift()?.();
+      const told = JSON.parse(await bodyOf(request));
+      if (Number(searchParams.get("visit")) === this.#visit) {
+        this.#mail.push(told);
+        this.#waiting.shift()?.();
+      }
       return response.writeHead(204).end();
     }
     if (pathname === "/network") {

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { chromiumPath } from "./browser.mjs";
+import { chromiumPath, flags, locks } from "./browser.mjs";
 
 const start_ms_max = 20_000;
 
@@ -29,20 +29,9 @@ function miniBrowser() {
 
 const kinds = {
   chromium: {
-    path: () => chromiumPath(),
-    arguments: (profile, url) => [
-      "--headless=new",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      `--user-data-dir=${profile}`,
-      url,
-    ],
-    // A killed browser leaves these behind, and would ask about them.
-    locks: ["SingletonLock", "SingletonSocket", "SingletonCookie"],
+    path: chromiumPath,
+    arguments: (profile, url) => ["--headless=new", ...flags, `--user-data-dir=${profile}`, url],
+    locks,
   },
   firefox: {
     path: () => ["/usr/bin/firefox-esr", "/usr/bin/firefox"].find(existsSync),

@@ -55,6 +55,16 @@ describe("client in Chromium", { skip }, () => {
       { from, count },
     );
 
+  /** A page that holds the lease and cannot send, with so many events. */
+  async function holder(count: number): Promise<Page> {
+    site.weather = "down";
+    const page = await newPage();
+    await openIn(page);
+    await queue(page, 0, count);
+    await page.waitForFunction(() => globals.engine.status.get().phase === "offline");
+    return page;
+  }
+
   const synced = (page: Page): Promise<string[]> =>
     page.evaluate(async () => {
       const verdicts = await Promise.all(globals.receipts.map((receipt) => receipt.synced));
@@ -247,11 +257,7 @@ describe("client in Chromium", { skip }, () => {
   });
 
   test("offline: queued, page closed, sent by the next one", async () => {
-    site.weather = "down";
-    const page = await newPage();
-    await openIn(page);
-    await queue(page, 0, 100);
-    await page.waitForFunction(() => globals.engine.status.get().phase === "offline"); // it holds the lease
+    const page = await holder(100);
     await page.close({ runBeforeUnload: false });
     site.weather = "clear";
     const next = await newPage();
@@ -272,11 +278,7 @@ describe("client in Chromium", { skip }, () => {
   });
 
   test("a page that is put aside lets the other one go on", async () => {
-    site.weather = "down";
-    const first = await newPage();
-    await openIn(first);
-    await queue(first, 0, 10);
-    await first.waitForFunction(() => globals.engine.status.get().phase === "offline"); // it holds the lease
+    const first = await holder(10);
     const second = await newPage();
     await openIn(second);
     await second.waitForFunction(() => globals.engine.status.get().phase === "following");
@@ -381,7 +383,7 @@ describe("client in Chromium", { skip }, () => {
 
   test("what waits is sent before the browser is asked what it can do", async () => {
     const page = await newPage();
-    // Asking for WebGL blocks a page for tens of milliseconds.
+    // Asking for WebGL blocks a page while it is answered.
     await page.addInitScript(() => {
       OffscreenCanvas.prototype.getContext = new Proxy(OffscreenCanvas.prototype.getContext, {
         apply(asked, canvas, given) {

@@ -483,11 +483,6 @@ void World::arrive(std::size_t index, const engine::Send& send, const Reply& rep
 
 // A stored time of the next attempt is kept by whoever holds the lease, unless somebody asked for an attempt before it.
 void World::check_patience(const Context& context, const Device& device) {
-  const auto held = device.disk.records.find(queue::lease_key());
-  if (held == device.disk.records.end()) return;
-  // Who has lost the lease without knowing finds out at its next write; until then two may send.
-  const auto lease = queue::read_record<queue::Lease>(held->second);
-  if (!lease || lease->owner != context.epoch) return;
   const auto record = device.disk.records.find(queue::retry_key());
   if (record == device.disk.records.end()) return;
   const auto retry = queue::read_record<queue::RetryState>(record->second);
@@ -502,6 +497,11 @@ void World::check_patience(const Context& context, const Device& device) {
     ledger_.fail("patience: the server had asked to wait " + std::to_string(context.asked_to_wait_until - now_) +
                  " ms more");
   if (device.jumped_at >= 0) return;
+  // Who has lost the lease without knowing finds out at its next write; until then two may send.
+  const auto held = device.disk.records.find(queue::lease_key());
+  const auto lease =
+      held == device.disk.records.end() ? Result<queue::Lease>{} : queue::read_record<queue::Lease>(held->second);
+  if (!lease || lease->owner != context.epoch) return;
   if (retry->attempts > 0 && retry->next_at.value > wall(device) + 5)
     ledger_.fail("patience: a request " + std::to_string(retry->next_at.value - wall(device)) + " ms before its time");
 }

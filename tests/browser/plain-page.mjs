@@ -7,7 +7,7 @@ import { withModels } from "/models.js";
 const asked = new URLSearchParams(location.search);
 const auth = () => asked.get("key");
 const url = "/api/offline-ai";
-const tell = (found) => fetch("/told", { method: "POST", body: JSON.stringify(found) });
+const tell = (found) => fetch(`/told?visit=${asked.get("visit")}`, { method: "POST", body: JSON.stringify(found) });
 const network = (state) => fetch("/network", { method: "POST", body: state });
 const event = (n) => ({ eventType: "n", moduleId: "test", eventData: { n }, entity: "one" });
 
