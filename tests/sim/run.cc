@@ -172,7 +172,6 @@ int run_mutants(const Options& options) {
     worlds.documents.edited |= row.of_documents;
     for (std::uint64_t i = 1; i <= seeds && killed == 0; ++i) {
       for (const Mode mode : {Mode::kSafety, Mode::kLiveness}) {
-        if (row.of_documents && mode != Mode::kSafety) continue;  // the claim of documents speaks of safety alone
         const Report report = run_seed(options.from - 1 + i, mode, row.id, counts, worlds);
         if (report.violation.empty()) continue;
         killed = i;
