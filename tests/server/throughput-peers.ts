@@ -1,6 +1,6 @@
 /** What the server is measured beside: a plain COPY, single inserts by pgbench, and PouchDB's server. */
 
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,10 +19,19 @@ const connect = async (url: string): Promise<pg.Client> => {
   return client;
 };
 
+/** Rejects when COPY's table does not have `perDevice` rows of every device. */
+async function allCopied(client: pg.Client, devices: readonly string[], perDevice: number): Promise<void> {
+  const names = devices.map((device) => `'\\x${device}'`).join(",");
+  const { rows } = await client.query(`SELECT count(*) AS n FROM copied WHERE device_id IN (${names})`);
+  if (Number(rows[0].n) !== perDevice * devices.length) throw new Error(`${rows[0].n} copied rows are there`);
+}
+
 /** The rows of our events by COPY, a hundred a statement, into a table with the same indexes and nothing checked. */
 export async function startCopy(url: string, plan: Plan, database: () => number): Promise<Contender> {
   const setup = await connect(url);
   await setup.query("CREATE TABLE copied (LIKE offline_sync_queue INCLUDING ALL)");
+  // Its rows are never read: a vacuum of theirs would fall into somebody else's round.
+  await setup.query("ALTER TABLE copied SET (autovacuum_enabled = false)");
   const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => connect(url)));
   const devices = clients.map(() => randomBytes(16).toString("hex"));
   const perClient = (plan.warmUp + plan.rounds * plan.batches) * BATCH;
@@ -48,11 +57,77 @@ export async function startCopy(url: string, plan: Plan, database: () => number)
   return {
     round: () => costOf(plan.batches * BATCH * CONNECTIONS, { node, database }, () => next(plan.batches)),
     async end() {
-      const { rows } = await setup.query("SELECT count(*) AS n FROM copied WHERE lane = 2 AND tenant_id = 'default'");
+      await allCopied(setup, devices, sent * BATCH);
       await Promise.all([setup, ...clients].map((client) => client.end()));
-      if (Number(rows[0].n) !== sent * BATCH * CONNECTIONS) throw new Error(`${rows[0].n} copied rows are there`);
     },
   };
+}
+
+/** The events of a device as a client of a plain server sends them: JSON, a hundred a request. */
+const bodiesOf = (device: string, from: number, batches: number): readonly Buffer[] =>
+  Array.from({ length: batches }, (_, b) => {
+    const first = (from + b) * BATCH;
+    const events = Array.from({ length: BATCH }, (__, i) => {
+      const { type, module, json } = eventOf(first + i);
+      return { type, module, data: JSON.parse(String(json)) as object };
+    });
+    return Buffer.from(JSON.stringify({ device, first, events }));
+  });
+
+/** The same events through a server that parses them and copies them into COPY's table, and does nothing else. */
+export async function startPlain(url: string, plan: Plan, database: () => number): Promise<Contender> {
+  const { child, url: address } = await startPeer("scripts/lib/plain-server.mjs", [url, String(CONNECTIONS)]);
+  const devices = Array.from({ length: CONNECTIONS }, () => randomBytes(16).toString("hex"));
+  const json = { "content-type": "application/json" };
+  let sent = 0;
+  const take = (batches: number): readonly (readonly Buffer[])[] => {
+    const bodies = devices.map((device) => bodiesOf(device, sent, batches));
+    sent += batches;
+    return bodies;
+  };
+  const send = async (bodies: readonly Buffer[]): Promise<void> => {
+    for (const body of bodies) {
+      const answer = await ask(address, "", "POST", body, json);
+      if (answer.status !== 200)
+        throw new Error(`the plain server answered ${answer.status}: ${answer.body.toString()}`);
+    }
+  };
+  await Promise.all(take(plan.warmUp).map(send));
+  return {
+    round() {
+      const bodies = take(plan.batches);
+      const clock = { node: () => cpuOf(child.pid!), database };
+      return costOf(plan.batches * BATCH * CONNECTIONS, clock, () => Promise.all(bodies.map(send)));
+    },
+    async end() {
+      await killed(child);
+      const client = await connect(url);
+      await allCopied(client, devices, sent * BATCH);
+      await client.end();
+    },
+  };
+}
+
+interface Peer {
+  readonly child: ChildProcess;
+  readonly url: string;
+}
+
+/** A peer's server as a process of its own, which prints its address. */
+async function startPeer(program: string, args: readonly string[]): Promise<Peer> {
+  const path = join(process.env["OAS_ROOT"] ?? process.cwd(), program);
+  const child = spawn(process.execPath, [path, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const line = await new Promise<string>((resolve, reject) => {
+    child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString()));
+    child.once("exit", (code) => reject(new Error(`${program} ended with ${code}`)));
+  });
+  return { child, url: (JSON.parse(line) as { url: string }).url };
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await gone;
 }
 
 /** One row an insert, prepared, by PostgreSQL's own client into COPY's table; inserts a second. */
@@ -73,13 +148,7 @@ export function pgbench(url: string, seconds: number): number {
 /** The same events as new documents, a hundred a request; LevelDB flushes nothing before it answers. */
 export async function pouch(packages: string, batches: number): Promise<Cost> {
   const folder = mkdtempSync(join(tmpdir(), "oas-pouch-"));
-  const program = join(process.env["OAS_ROOT"] ?? process.cwd(), "scripts/lib/pouch-server.mjs");
-  const child = spawn(process.execPath, [program, packages, folder], { stdio: ["ignore", "pipe", "inherit"] });
-  const line = await new Promise<string>((resolve, reject) => {
-    child.stdout.once("data", (chunk: Buffer) => resolve(chunk.toString()));
-    child.once("exit", (code) => reject(new Error(`PouchDB's server ended with ${code}`)));
-  });
-  const { url } = JSON.parse(line) as { url: string };
+  const { child, url } = await startPeer("scripts/lib/pouch-server.mjs", [packages, folder]);
   const json = { "content-type": "application/json" };
   await ask(`${url}/events`, "", "PUT", undefined, {});
   const warmUp = Math.ceil(batches / 2);
@@ -105,9 +174,7 @@ export async function pouch(packages: string, batches: number): Promise<Cost> {
   const cost = await costOf(batches * BATCH * CONNECTIONS, clock, () =>
     Promise.all(bodies.map((some) => send(some.slice(warmUp)))),
   );
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
-  await gone;
+  await killed(child);
   rmSync(folder, { recursive: true, force: true });
   return cost;
 }

@@ -1,10 +1,10 @@
 /**
- * CPU per event of the whole way (HTTP, checks, order, exactly once, fsync) beside a plain COPY of the same rows and beside
- * single-row inserts by pgbench, on one PostgreSQL, and beside PouchDB's server, which takes the same events as documents by
- * `_bulk_docs` into LevelDB. What PostgreSQL serves takes turns, because a disk's flushes are not equally fast all the time: a
- * ratio is the median of those of the rounds. Both sides are warm: for some thousand requests more than half of a process's CPU
- * time is that of the compilers of its own code. Arguments: events of a round, rounds, requests before them, the native tool
- * `oas`, the folder of PouchDB's packages. Prints one JSON line.
+ * CPU per event of the whole way (HTTP, checks, order, exactly once, fsync) beside a plain COPY of the same rows, a plain server that
+ * parses events and copies them, and single-row inserts by pgbench, on one PostgreSQL, and beside PouchDB's server, which takes the
+ * same events as documents by `_bulk_docs` into LevelDB. What PostgreSQL serves takes turns, because a disk's flushes are not equally
+ * fast all the time: a ratio is the median of those of the rounds. Both sides are warm: for some thousand requests more than half
+ * of a process's CPU time is that of the compilers of its own code. Arguments: events of a round, rounds, requests before them, the
+ * native tool `oas`, the folder of PouchDB's packages. Prints one JSON line.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpuOfTree, percentile } from "./cost.ts";
 import { BATCH, BLOCKS, CONNECTIONS, type Cost, type Plan, ROWS, startOurs, startServer } from "./throughput-load.ts";
-import { pgbench, pouch, startCopy } from "./throughput-peers.ts";
+import { pgbench, pouch, startCopy, startPlain } from "./throughput-peers.ts";
 
 const [, , eventsText = "20000", roundsText = "2", warmUpText = "1000", oas = "build/native/bin/oas", packages] =
   process.argv;
@@ -38,6 +38,7 @@ interface Round {
   readonly ours: Cost;
   readonly blocks: Cost;
   readonly copy: Cost;
+  readonly plain: Cost;
   readonly pgbenchTps: number;
   /** What the process that sends our events took for one of them; it runs on the same processors. */
   readonly senderUs: number;
@@ -52,6 +53,7 @@ const server = await startServer(url);
 const rows = await startOurs(server, { db: url, lane: ROWS, oas }, plan, database);
 const blocks = await startOurs(server, { db: url, lane: BLOCKS, oas }, plan, database);
 const copy = await startCopy(url, plan, database);
+const plain = await startPlain(url, plan, database);
 const rounds: Round[] = [];
 for (let i = 0; i < plan.rounds; i++) {
   const before = sender();
@@ -61,6 +63,7 @@ for (let i = 0; i < plan.rounds; i++) {
     ours,
     senderUs,
     copy: await copy.round(),
+    plain: await plain.round(),
     pgbenchTps: pgbench(url, PGBENCH_SECONDS),
     blocks: await blocks.round(),
   };
@@ -68,7 +71,7 @@ for (let i = 0; i < plan.rounds; i++) {
   rounds.push(round);
 }
 await server.stop();
-for (const one of [rows, blocks, copy]) await one.end();
+for (const one of [rows, blocks, copy, plain]) await one.end();
 
 const folder = mkdtempSync(join(tmpdir(), "oas-throughput-"));
 const db = `sqlite:${join(folder, "data.sqlite")}`;
@@ -107,6 +110,7 @@ process.stdout.write(
       wireBytesPerEvent: rounded(blocks.wireBytesPerEvent, 1),
     },
     copy: middle((round) => round.copy),
+    plain: middle((round) => round.plain),
     pgbenchSingleRowTps: ratio(({ pgbenchTps }) => pgbenchTps, 0),
     oursOnSqliteUs: rounded(sqlite.nodeUs, 1),
     cpuRatioToCopy: ratio((round) => used(round.ours) / used(round.copy), 2),
@@ -115,6 +119,8 @@ process.stdout.write(
       ? { pouchUs: rounded(peer.nodeUs, 1), cpuRatioOfPouchToSqlite: rounded(peer.nodeUs / sqlite.nodeUs, 2) }
       : {}),
     copyRateRatioToPgbench: ratio((round) => round.copy.eventsPerSecond / round.pgbenchTps, 1),
+    plainRateRatioToPgbench: ratio((round) => round.plain.eventsPerSecond / round.pgbenchTps, 1),
+    rateRatioToPlain: ratio((round) => round.ours.eventsPerSecond / round.plain.eventsPerSecond, 2),
     rateRatioOfBlocksToPgbench: ratio((round) => round.blocks.eventsPerSecond / round.pgbenchTps, 1),
     rateRatioToPgbench: ratio((round) => round.ours.eventsPerSecond / round.pgbenchTps, 1),
     rateRatiosToPgbench: rounds.map((round) => rounded(round.ours.eventsPerSecond / round.pgbenchTps, 1)),
