@@ -28,6 +28,8 @@ const Command = {
   keep: 15,
   refresh: 16,
   remake: 17,
+  mend: 18,
+  lost: 19,
 } as const;
 
 /** A handle; 0 are the defaults. */
@@ -251,6 +253,12 @@ export class DocumentsCore {
     return readView(this.#answer());
   }
 
+  /** What an accepted state has and that of a restored server has lost, for the server to `judge`; empty = nothing. */
+  lost(before: Uint8Array, now: Uint8Array): Uint8Array {
+    this.#ask(Command.lost).sized(before).sized(now);
+    return this.#answer().sized();
+  }
+
   state(document: DocumentHandle): Uint8Array {
     this.#ask(Command.state).varint(document);
     return this.#answer().sized();
@@ -260,7 +268,8 @@ export class DocumentsCore {
 
   /**
    * `acknowledged`: the change number up to which the writer's device has stored everything; `aside` in ascending order.
-   * Throws `stale_edit` when the edit may not have seen what is folded already.
+   * `mends`: the edit is what a replica found lost (`lost`), and what is known of it is left out. Throws `stale_edit` when the
+   * edit may not have seen what is folded already.
    */
   judge(
     state: Uint8Array,
@@ -269,8 +278,9 @@ export class DocumentsCore {
     stamp: EditStamp,
     acknowledged: number,
     aside: readonly SetAside[] = [],
+    mends = false,
   ): Judgement {
-    const out = this.#ask(Command.judge)
+    const out = this.#ask(mends ? Command.mend : Command.judge)
       .sized(state)
       .varint(rules)
       .sized(edit)

@@ -29,6 +29,7 @@ import {
 } from "./names.ts";
 import { Puller } from "./puller.ts";
 import { Remakes } from "./remakes.ts";
+import { repair, type Snapshot } from "./repair.ts";
 import { type EditAt, type Origin, Replicas } from "./replicas.ts";
 import { Shelf, type StoredEdit, type WaitingEdit } from "./shelf.ts";
 import { type DocumentsWasm, loadDocuments } from "./wasm.ts";
@@ -159,7 +160,9 @@ export class Documents {
     const remakes = new Remakes({ engine, replicas, shelf, edits, pull });
     const left = ({ name, edit }: WaitingEdit, letter: string): Promise<void> => stale(name, edit, letter);
     const leftovers = new Leftovers({ engine, shelf, edits, stale: left });
-    const puller = new Puller({ transport, shelf, replicas, channel, device, failed, leftovers });
+    const mended = (snapshot: Snapshot): Promise<void> =>
+      repair({ transport, shelf, core, deviceId: device, failed }, snapshot);
+    const puller = new Puller({ transport, shelf, replicas, channel, device, failed, leftovers, repair: mended });
     for (const { name, edit } of gone) edits.drop(name, edit); // other contexts may show them
     // A page that comes back from the cache has missed what the others said.
     globalThis.addEventListener?.(

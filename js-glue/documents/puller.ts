@@ -9,13 +9,14 @@
 import { type FetchTransport, readBody } from "../browser/transport.ts";
 import { fromBase64 } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
+import { answerOf, refusalOf, TIMEOUT_MS } from "./asking.ts";
 import type { DocumentChannel } from "./contexts.ts";
 import type { Leftovers } from "./leftovers.ts";
+import type { Snapshot } from "./repair.ts";
 import type { Change, Replicas } from "./replicas.ts";
 import { ReturnTime } from "./return-time.ts";
 import type { Shelf } from "./shelf.ts";
 
-const TIMEOUT_MS = 30_000;
 const PAGE_MAX = 500;
 /** A stream says something every 20 s; longer silence is a dead connection. */
 const SILENCE_MS_MAX = 50_000;
@@ -32,6 +33,8 @@ export interface PullerOptions {
   readonly device: string;
   readonly failed: (error: Error) => void;
   readonly leftovers: Pick<Leftovers, "judged" | "leave">;
+  /** Of what a restored server has lost, before its snapshot is stored here. */
+  readonly repair: (snapshot: Snapshot) => Promise<void>;
 }
 
 interface ChangesPage {
@@ -214,6 +217,7 @@ export class Puller {
     }
     if (cursor === undefined) throw foreign();
     const at = cursor;
+    if (before !== undefined) await this.#options.repair({ space, cursor: before, states });
     await replicas.exclusive(space, async () => {
       const stood = await shelf.standing(space);
       await shelf.pulled(space, before, at, { states, settled: [], stood, isWhole: true });
@@ -230,21 +234,12 @@ export class Puller {
   /** JSON of a 200; undefined for 410. */
   async #ask(path: string): Promise<unknown> {
     const { transport } = this.#options;
-    const get = (): Promise<Response> =>
-      transport.get(path, "application/json", TIMEOUT_MS, this.signal).catch((error: unknown) => {
-        throw failure("offline", "the server could not be reached", { cause: error });
-      });
-    let response = await get();
-    if (response.status === 401 && (await transport.renew().catch(() => false))) response = await get();
+    const response = await answerOf(transport, () => transport.get(path, "application/json", TIMEOUT_MS, this.signal));
     if (response.status === 410) {
       await response.body?.cancel();
       return undefined;
     }
-    if (!response.ok) {
-      await response.body?.cancel();
-      const code = response.status === 401 ? "unauthorized" : response.status === 403 ? "forbidden" : "server_busy";
-      throw failure(response.status === 404 ? "not_found" : code, `${path.split("?")[0]}: ${response.status}`);
-    }
+    if (!response.ok) throw await refusalOf(path, response);
     const body = await readBody(response);
     try {
       return JSON.parse(new TextDecoder().decode(body));

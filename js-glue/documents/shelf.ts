@@ -108,6 +108,11 @@ export class Shelf {
     return names.map(({ key }) => key);
   }
 
+  /** Documents of the space that the server has told of. */
+  acceptedNames(space: string): Promise<readonly DocumentName[]> {
+    return this.#names(() => statesOfSpace(space), ["a"]);
+  }
+
   /** Every document of every space. */
   everything(): Promise<readonly DocumentName[]> {
     return this.#names(everyRecord);

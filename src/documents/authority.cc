@@ -41,14 +41,17 @@ void rename(Delta& delta, ByteView bytes) {
 
 OAS_COLD_BEGIN
 
-// The operations of `delta`, which are one dense run, by their place in it.
-Result<void> set_aside(Delta& delta, const merge::DotRun& dots, std::span<const SetAside> aside) {
+// The operations of `delta`, which are these runs, by their place in the order of dots.
+Result<void> set_aside(Delta& delta, std::span<const merge::DotRun> runs, std::span<const SetAside> aside) {
+  std::uint64_t before = 0;  // operations of the runs before this one
+  auto run = runs.begin();
+  std::uint64_t next = 0;
   for (const SetAside& one : aside) {
-    if (one.operation >= delta.ops.size() || one.why.size() > merge::kReasonBytesMax)
+    if (one.operation < next || one.operation >= delta.ops.size() || one.why.size() > merge::kReasonBytesMax)
       return fail(ErrorCode::kInvalidArgument, one.operation);
-    if (!delta.holds.empty() && delta.holds.back().dot.n >= dots.first + one.operation)
-      return fail(ErrorCode::kInvalidArgument, one.operation);
-    delta.holds.push_back({{dots.epoch, dots.first + one.operation}, std::string(one.why)});
+    next = std::uint64_t{one.operation} + 1;
+    for (; one.operation - before > run->last - run->first; ++run) before += run->last - run->first + 1;
+    merge::add_hold(delta.holds, {{run->epoch, run->first + (one.operation - before)}, std::string(one.why)});
   }
   return {};
 }
@@ -67,31 +70,76 @@ bool any_known(const Document& document, const Delta& delta) {
                      [&](const PlacedOp& placed) { return document.version().contains(placed.op.dot); });
 }
 
+// Whether its writer may have known what it says he knew.
+Result<void> check_contexts(const Delta& delta, std::uint64_t cut, const merge::Stamp& stamp,
+                            std::uint64_t acknowledged) {
+  for (const PlacedOp& placed : delta.ops) {
+    const merge::Version& context = placed.op.cause->context;
+    if (context.seen >= stamp.change) return fail(ErrorCode::kMalformed, stamp.change);
+    if (is_stale(context, cut, acknowledged)) return fail(ErrorCode::kStaleEdit, cut);
+  }
+  return {};
+}
+
+Result<Judgement> take(Document& document, Delta delta, std::span<const merge::DotRun> runs, const merge::Stamp& stamp,
+                       std::span<const SetAside> aside) {
+  for (const merge::DotRun& run : runs) delta.stamps.push_back({run, stamp});
+  OAS_CHECK(set_aside(delta, runs, aside));
+  Judgement judgement{true, encode_change(delta), static_cast<std::uint32_t>(delta.ops.size())};
+  OAS_CHECK(document.apply(std::move(delta)));
+  if (document.bytes().size() > kStateBytesMax) return fail(ErrorCode::kLimit, kStateBytesMax);
+  return judgement;
+}
+
 }  // namespace
 
 Result<Judgement> judge(Document& document, ByteView edit, const merge::Stamp& stamp, std::uint64_t acknowledged,
                         std::span<const SetAside> aside) {
   OAS_TRY(Delta delta, read_edit(edit));
   OAS_TRY(merge::DotRun dots, dots_of(delta));
-  const std::uint64_t cut = document.state().cut();
-  for (const PlacedOp& placed : delta.ops) {
-    const merge::Version& context = placed.op.cause->context;
-    if (context.seen >= stamp.change) return fail(ErrorCode::kMalformed, stamp.change);
-    if (is_stale(context, cut, acknowledged)) return fail(ErrorCode::kStaleEdit, cut);
-  }
+  OAS_CHECK(check_contexts(delta, document.state().cut(), stamp, acknowledged));
   if (any_known(document, delta)) {
     if (present(document, delta) == delta.ops.size()) return Judgement{};
     rename(delta, edit);
     if (present(document, delta) == delta.ops.size()) return Judgement{};
     OAS_TRY(dots, dots_of(delta));
   }
-  delta.stamps.push_back({dots, stamp});
-  OAS_CHECK(set_aside(delta, dots, aside));
-  Judgement judgement{true, encode_change(delta), static_cast<std::uint32_t>(delta.ops.size())};
-  OAS_CHECK(document.apply(std::move(delta)));
-  if (document.bytes().size() > kStateBytesMax) return fail(ErrorCode::kLimit, kStateBytesMax);
-  return judgement;
+  return take(document, std::move(delta), {&dots, 1}, stamp, aside);
 }
+
+OAS_COLD_BEGIN
+
+Result<Judgement> mend(Document& document, ByteView offered, const merge::Stamp& stamp, std::uint64_t acknowledged,
+                       std::span<const SetAside> aside) {
+  OAS_TRY(Delta delta, merge::decode_delta(offered));
+  if (!delta.stamps.empty() || !delta.voids.empty()) return fail(ErrorCode::kMalformed);
+  std::erase_if(delta.ops, [&](const PlacedOp& placed) { return document.version().contains(placed.op.dot); });
+  if (delta.ops.empty()) return Judgement{};
+  OAS_CHECK(check_contexts(delta, document.state().cut(), stamp, acknowledged));
+  merge::Version dots;
+  for (const PlacedOp& placed : delta.ops) dots.add(placed.op.dot);
+  std::erase_if(delta.holds, [&](const merge::Hold& hold) { return !dots.contains(hold.dot); });
+  return take(document, std::move(delta), dots.runs(), stamp, aside);
+}
+
+Bytes lost_by(const Document& before, const Document& now) {
+  const std::uint64_t cut = now.state().cut();
+  Delta delta = before.since(now.version());
+  merge::Version lost;
+  std::erase_if(delta.ops, [&](const PlacedOp& placed) {
+    const std::uint64_t change = before.state().stamp_of(placed.op.dot).change;
+    if (change != 0 && change <= cut) return true;
+    lost.add(placed.op.dot);
+    return false;
+  });
+  if (delta.ops.empty()) return {};
+  delta.stamps.clear();
+  delta.voids = {};
+  std::erase_if(delta.holds, [&](const merge::Hold& hold) { return !lost.contains(hold.dot); });
+  return encode_delta(delta);
+}
+
+OAS_COLD_END
 
 Result<Bytes> void_change(const Document& document, ByteView edit) {
   OAS_TRY(const Delta delta, read_edit(edit));

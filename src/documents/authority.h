@@ -33,6 +33,16 @@ struct SetAside {
 Result<Judgement> judge(merge::Document& document, ByteView edit, const merge::Stamp& stamp,
                         std::uint64_t acknowledged = 0, std::span<const SetAside> aside = {});
 
+// Takes operations back that a restored server has lost: `offered` is what some replica still has (lost_by), of any number of
+// writers. What `document` knows by dot is left out, whatever it says here, so it does not matter who offers first, or whether the
+// writer sends his edit again himself. Operations that `offered` has on hold stay on hold. Otherwise as judge.
+Result<Judgement> mend(merge::Document& document, ByteView offered, const merge::Stamp& stamp,
+                       std::uint64_t acknowledged = 0, std::span<const SetAside> aside = {});
+
+// What `before`, an accepted state, has and `now`, the state of a restored server, has lost: a delta for mend; empty when that is
+// nothing. Numbers up to the fold of `now` are older than the backup, so what they stamp is in its snapshot.
+[[nodiscard]] Bytes lost_by(const merge::Document& before, const merge::Document& now);
+
 // What the change order says of a rejected edit: its dots will never come. Empty when the document knows one of them: then
 // they are somebody's accepted work, and no rejection may take it away. Errors: as judge.
 Result<Bytes> void_change(const merge::Document& document, ByteView edit);

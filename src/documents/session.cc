@@ -171,6 +171,8 @@ Result<void> Session::run(Command command, Reader& in, Writer& out) {
     case Command::kView:
     case Command::kState: return on_replica(command, in, out);
     case Command::kJudge:
+    case Command::kMend:
+    case Command::kLost:
     case Command::kVoid:
     case Command::kFold:
     case Command::kShow: return on_state(command, in, out);
@@ -297,6 +299,11 @@ Result<void> Session::on_state(Command command, Reader& in, Writer& out) {
     out.bytes(change);
     return {};
   }
+  if (command == Command::kLost) {
+    OAS_TRY(const merge::Document now, read_state(in));
+    out.bytes(lost_by(document, now));
+    return {};
+  }
   OAS_TRY(const merge::Rules* const by, rules(in));
   if (command == Command::kShow) {
     write_view(out, document.view(*by), document.digest(), 0);
@@ -310,7 +317,8 @@ Result<void> Session::on_state(Command command, Reader& in, Writer& out) {
     OAS_TRY(const merge::Stamp stamp, read_stamp(in));
     OAS_TRY(const std::uint64_t acknowledged, in.varint());
     OAS_TRY(const std::vector<SetAside> aside, read_aside(in));
-    OAS_TRY(const Judgement judgement, judge(document, edit, stamp, acknowledged, aside));
+    const auto decide = command == Command::kMend ? mend : judge;
+    OAS_TRY(const Judgement judgement, decide(document, edit, stamp, acknowledged, aside));
     out.u8(judgement.changed ? 1 : 0);
     out.bytes(document.bytes());
     out.bytes(judgement.change);

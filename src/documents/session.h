@@ -22,6 +22,8 @@
 //   kKeep      document, edit bytes                            → nothing; another context's edit
 //   kRemake    document, rules, place, stood-on bytes, edit bytes
 //                                                              → known u8, edit, contested bytes, stranded varint, stood-on bytes
+//   kMend      as kJudge: state, rules, offered bytes, …       → as kJudge
+//   kLost      state bytes, state bytes of a restored server   → offered bytes; empty: it has lost nothing
 //   kRefresh   document, accepted bytes, list of pending bytes → list of dot: accepted already, not pending
 //
 // stamp is minted-at i64, random u64, change varint, received-at i64; seen is a varint and aside
@@ -56,6 +58,8 @@ enum class Command : std::uint8_t {
   kKeep = 15,
   kRefresh = 16,
   kRemake = 17,
+  kMend = 18,
+  kLost = 19,
 };
 
 inline constexpr std::uint32_t kRulesHandlesMax = 1'024;

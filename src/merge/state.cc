@@ -73,24 +73,23 @@ Result<void> State::join(Delta&& delta) {
     insert(placed.path, std::move(placed.op));
   }
   for (Hold& hold : delta.holds) {
-    if (!folded(hold.dot)) add_hold(std::move(hold));
+    if (!folded(hold.dot)) add_hold(holds_, std::move(hold));
   }
   return {};
 }
 
 OAS_COLD_BEGIN
 
-void State::add_hold(Hold hold) {
-  const auto same = std::lower_bound(holds_.begin(), holds_.end(), hold.dot,
+void add_hold(std::vector<Hold>& holds, Hold hold) {
+  const auto same = std::lower_bound(holds.begin(), holds.end(), hold.dot,
                                      [](const Hold& one, const Dot& dot) { return one.dot < dot; });
-  if (same != holds_.end() && same->dot == hold.dot) {
-    // The server gives one reason; of two that somebody made up, any will do as long as all replicas take the same.
+  if (same != holds.end() && same->dot == hold.dot) {
     if (hold.why < same->why) same->why = std::move(hold.why);
     return;
   }
-  holds_.push_back(std::move(hold));
-  for (std::size_t i = holds_.size() - 1; i > 0 && holds_[i].dot < holds_[i - 1].dot; --i)
-    std::swap(holds_[i], holds_[i - 1]);
+  holds.push_back(std::move(hold));
+  for (std::size_t i = holds.size() - 1; i > 0 && holds[i].dot < holds[i - 1].dot; --i)
+    std::swap(holds[i], holds[i - 1]);
 }
 
 OAS_COLD_END

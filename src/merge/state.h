@@ -86,7 +86,6 @@ class State {
   void insert(const Path& path, Op op);
   void add_stamp(const StampRun& run);
   void add_voids(const Version& voids);
-  void add_hold(Hold hold);
 
   MaybeValue snapshot_;
   Node root_;
@@ -96,5 +95,9 @@ class State {
   std::vector<Hold> holds_;  // by dot, one each
   std::uint64_t op_count_ = 0;
 };
+
+// Into `holds`, which are by dot, one each. The server gives one reason; of two that somebody made up, any will do as long as
+// all replicas take the same.
+void add_hold(std::vector<Hold>& holds, Hold hold);
 
 }  // namespace oas::merge

@@ -28,6 +28,8 @@ export interface Edit {
   readonly serverNumbers: number;
   /** All of it waits for a person, whatever the rules say. */
   readonly hold: boolean;
+  /** What a replica still has and this server has lost, of any number of writers. */
+  readonly mends?: boolean;
 }
 
 /** Conflicts that merge functions are asked about after one edit. */
@@ -163,7 +165,9 @@ export class Acceptance {
     const stamp = { incarnation: this.#options.store.incarnation, change: space.head + 1, receivedAt: now };
     const judge = (acknowledged: number, aside: readonly SetAside[]): Promise<Judgement> =>
       this.#options.merge
-        .run(({ core, rules }) => core.judge(record.body, rules(schema), edit.delta, stamp, acknowledged, aside))
+        .run(({ core, rules }) =>
+          core.judge(record.body, rules(schema), edit.delta, stamp, acknowledged, aside, edit.mends),
+        )
         .catch((error: unknown) => {
           if (isRefusal(error)) throw new Reject(error.code, error.message);
           throw error;

@@ -25,6 +25,10 @@ export function parseCursor(incarnation: Incarnation, cursor: string): Cursor | 
   return formatCursor(incarnation, parsed) === cursor ? parsed : undefined;
 }
 
+/** Whether it is a cursor of a server that this one was restored after. */
+export const isOlder = (incarnation: Incarnation, cursor: string): boolean =>
+  /^[0-9a-z]{1,11}\.[0-9a-z]{1,13}\./.test(cursor) && Number.parseInt(cursor, RADIX) < incarnation.mintedAt;
+
 function parseWord(text: string): bigint {
   let word = 0n;
   for (const digit of text) word = word * BigInt(RADIX) + BigInt(Number.parseInt(digit, RADIX));

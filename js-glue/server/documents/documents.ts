@@ -10,7 +10,7 @@ import type { Tx } from "../store/database.ts";
 import { Acceptance, type AcceptanceOptions } from "./acceptance.ts";
 import { type CollectionOptions, Collections } from "./collections.ts";
 import type { MergeCore } from "./core.ts";
-import { type DocumentName, documentEvent, nameOf, OWN_SPACE, type PartOfEdit, spaceIdOf } from "./names.ts";
+import { type DocumentName, documentEvent, nameOf, nameOfKey, OWN_SPACE, type PartOfEdit, spaceIdOf } from "./names.ts";
 import { forgetParts, joinParts, keepPart, type PartsAt } from "./parts.ts";
 import { Pokes, type PokesOptions } from "./pokes.ts";
 import { findSpace, makeSpace, type Space } from "./rows.ts";
@@ -25,6 +25,13 @@ interface Opened {
   readonly delta: Uint8Array;
   readonly part: PartOfEdit | undefined;
   readonly hold: boolean;
+}
+
+export interface OfferedDocument {
+  readonly space: string;
+  readonly device: Uint8Array;
+  readonly key: string;
+  readonly delta: Uint8Array;
 }
 
 export class Documents {
@@ -128,6 +135,22 @@ export class Documents {
     asked: AskedChoice,
   ): Promise<{ readonly spaceId: string; readonly change: number }> {
     return settle(tx, subject, asked, this.#acceptance, this.#options);
+  }
+
+  /**
+   * Takes back what a replica of this device still has of a document and this server, restored, has lost, in the caller's
+   * transaction; false when nothing was. Throws `Reject`.
+   */
+  async mend(
+    tx: Tx,
+    { tenant, principal }: Subject,
+    { space: asked, device, key, delta }: OfferedDocument,
+  ): Promise<boolean> {
+    const space = await this.#lock(tx, { tenant, principal }, asked);
+    if (!space) throw new Reject("not_a_member", "there is no such space");
+    if (space.role === "reader") throw new Reject("read_only", "readers of this space do not write");
+    const edit = { delta, principal, device, again: false, serverNumbers: 0, hold: false, mends: true };
+    return (await this.#acceptance.accept(tx, space, nameOfKey(key), edit)) !== undefined;
   }
 
   /** Folds one document of a locked space up to `cut`; false when nothing of it could be. */

@@ -14,6 +14,12 @@ export const collectionName = z.string().regex(/^[A-Za-z0-9_$-]{1,64}$/, "is no 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what an id may not hold
 const documentId = z.string().regex(/^[^/\u0000-\u001f\u007f]{1,128}$/, "is no document id");
 
+/** `collection/id`. */
+export const documentKey = z.string().refine((key) => {
+  const { collection, id } = nameOfKey(key);
+  return collectionName.safeParse(collection).success && documentId.safeParse(id).success;
+}, "is no key of a document");
+
 /** Parts of one edit. */
 const PARTS_MAX = 40;
 

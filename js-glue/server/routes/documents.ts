@@ -3,17 +3,19 @@
 import { z } from "zod";
 import { formatDeviceId } from "../../core/device-id.ts";
 import type { Identity } from "../auth.ts";
-import type { Server } from "../context.ts";
-import { formatCursor } from "../documents/cursor.ts";
-import { collectionName, nameOfKey, spaceName } from "../documents/names.ts";
+import { ownDevice, type Server } from "../context.ts";
+import { formatCursor, isOlder } from "../documents/cursor.ts";
+import { collectionName, documentKey, nameOfKey, spaceIdOf, spaceName } from "../documents/names.ts";
 import { type ChangesPage, changesAfter, recordPage, schemaOf, seenSpace } from "../documents/reads.ts";
 import { rulesDigest, type Space } from "../documents/rows.ts";
+import { Reject } from "../handlers.ts";
 import { JSON_HEADERS, json, type Route, route } from "../http/route.ts";
 import type { Row, Tx } from "../store/database.ts";
 import { bytes, int, optionalText, text, word } from "../store/rows.ts";
 
 const WAIT_MS_MAX = 25_000;
 const PAGE_MAX = 500;
+const REPAIRS_MAX = 100;
 
 const limit = z.coerce.number().int().min(1).max(PAGE_MAX).default(PAGE_MAX);
 const after = z
@@ -151,6 +153,50 @@ export const documentRoutes = (server: Server): readonly Route[] => [
           next: last && more && more.length > 0 ? text(last, "doc_key") : null,
         });
       }),
+  ),
+
+  route(
+    "POST",
+    "/sync/repair",
+    {
+      scope: "sync",
+      json: z.object({
+        space: spaceName,
+        deviceId: z.string().max(64),
+        cursor: z.string().max(100),
+        documents: z
+          .array(z.object({ key: documentKey, delta: z.base64() }))
+          .min(1)
+          .max(REPAIRS_MAX),
+      }),
+      doc: {
+        summary:
+          "After a restore: what a replica with a cursor of before still has and the snapshot lacks. Each document is taken, known, or refused by itself",
+        answer: z.object({
+          taken: z.number(),
+          refused: z.array(z.object({ key: z.string(), code: z.string() })),
+        }),
+      },
+    },
+    async ({ identity, body: { space, deviceId, cursor, documents } }) => {
+      const { device } = await server.store.read((reads) => ownDevice(reads, identity, deviceId));
+      const refused: { key: string; code: string }[] = [];
+      let taken = 0;
+      // Of a history that goes on nothing can be lost: what is not there was taken away on purpose.
+      for (const { key, delta } of isOlder(server.store.incarnation, cursor) ? documents : []) {
+        const offered = { space, device, key, delta: Buffer.from(delta, "base64") };
+        try {
+          if (await server.store.write(({ connection }) => server.documents.mend(connection, identity, offered)))
+            taken += 1;
+          server.metrics.documentEdit("mended");
+        } catch (error) {
+          if (!(error instanceof Reject)) throw error;
+          refused.push({ key, code: error.code });
+        }
+      }
+      if (taken > 0) server.documents.poke(identity.tenant, spaceIdOf(space, identity.principal));
+      return { ...json(200, { taken, refused }), weight: documents.length };
+    },
   ),
 
   route(

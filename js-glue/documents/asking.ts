@@ -1,0 +1,25 @@
+/** Requests of the documents' own, beside the queue. */
+
+import type { FetchTransport } from "../browser/transport.ts";
+import { failure, type OfflineSyncError } from "../core/errors.ts";
+
+export const TIMEOUT_MS = 30_000;
+
+/** Once more with a new credential where the old one has ended. Rejects with `offline` when there is no answer. */
+export async function answerOf(transport: FetchTransport, ask: () => Promise<Response>): Promise<Response> {
+  const once = (): Promise<Response> =>
+    ask().catch((error: unknown) => {
+      throw failure("offline", "the server could not be reached", { cause: error });
+    });
+  const response = await once();
+  if (response.status !== 401 || !(await transport.renew().catch(() => false))) return response;
+  await response.body?.cancel();
+  return once();
+}
+
+/** What an answer that is no 2xx says. */
+export async function refusalOf(path: string, response: Response): Promise<OfflineSyncError> {
+  await response.body?.cancel();
+  const code = response.status === 401 ? "unauthorized" : response.status === 403 ? "forbidden" : "server_busy";
+  return failure(response.status === 404 ? "not_found" : code, `${path.split("?")[0]}: ${response.status}`);
+}

@@ -1,0 +1,165 @@
+/**
+ * A restored server, and a device that still has what others wrote and the server has lost: it comes back, once, also when its
+ * writer does; nobody else's history is given back, nor to those who may not write.
+ */
+
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import type { OfflineSync } from "../../js-glue/browser/index.ts";
+import type { DocumentsCore } from "../../js-glue/core/documents-core.ts";
+import type { withDocuments } from "../../js-glue/documents/index.ts";
+import { databaseKinds } from "./databases.ts";
+import { Device, documentsCore } from "./document-device.ts";
+import { TestClient, TestServer } from "./harness.ts";
+
+const SCHEMA = { "/n": "counter" };
+const WAIT_MS_MAX = 20_000;
+
+interface Plan {
+  readonly [name: string]: unknown;
+}
+/** As a user's program has them, bundled. */
+interface Entries {
+  open(options: object): OfflineSync;
+  withDocuments: typeof withDocuments;
+}
+
+for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
+  describe("a restored server gets documents back", { skip: kind.skip }, () => {
+    let server: TestServer;
+    let core: DocumentsCore;
+    let lib: Entries;
+    /** Where requests to the first server go. */
+    let target: string | undefined;
+    const engines: OfflineSync[] = [];
+    const realFetch = globalThis.fetch;
+
+    before(async () => {
+      server = await TestServer.start(kind, { cleanupIntervalMs: 0 });
+      core = await documentsCore();
+      const [main, documents] = ["offline-ai-sync", "offline-ai-sync/documents"];
+      lib = { ...(await import(main as string)), ...(await import(documents as string)) } as Entries;
+      globalThis.fetch = (input, init) => realFetch(String(input).replace(server.url, target ?? server.url), init);
+    });
+    after(async () => {
+      globalThis.fetch = realFetch;
+      await Promise.all(engines.map((engine) => engine.close()));
+      await server.end();
+    });
+
+    async function restored(file: string, folder: string): Promise<TestServer> {
+      const drop = async (): Promise<void> => rmSync(folder, { recursive: true, force: true });
+      return TestServer.on({ url: `sqlite:${file}`, drop }, { restored: true, cleanupIntervalMs: 0 });
+    }
+
+    const on = (to: TestServer, from: Device): Device => {
+      const { key, device } = from.client;
+      const moved = new Device(new TestClient(to.url, key, device), from.space, core);
+      moved.rules = core.rules(JSON.stringify(SCHEMA));
+      return moved;
+    };
+
+    /** A real client that has seen what bob wrote after the backup. */
+    async function world(space: string) {
+      const bob = new Device(await server.client("acme", `${space}-bob`), space, core);
+      bob.rules = core.rules(JSON.stringify(SCHEMA));
+      assert.equal((await bob.client.json("POST", "/spaces", { spaceId: space })).status, 201);
+      const path = `/spaces/${space}/members/${space}-ann`;
+      assert.equal((await bob.client.json("PUT", path, { role: "writer" })).status, 200);
+      const { key } = await server.client("acme", `${space}-ann`);
+      const failures: Error[] = [];
+      const engine = lib.open({ name: space, url: server.url, auth: () => key });
+      const app = lib.withDocuments(engine, { failed: (error) => failures.push(error), pulls: false });
+      engines.push(app);
+      const plans = app.collection<Plan>("plan", { schema: SCHEMA, space });
+      await (await plans.put("1", { a: 1, n: 0 })).synced;
+      await plans.pull();
+      await bob.pull();
+      const folder = `${process.env["TMPDIR"] ?? "/tmp"}/oas-repair-${process.pid}-${space}`;
+      const file = await server.sync.store.backUp(folder, 1);
+      assert.ok(file);
+      const events = [bob.put("plan/1", { a: 2, n: 5 }), bob.put("plan/2", { made: "after the backup" })];
+      await bob.push();
+      await plans.pull();
+      return { app, plans, bob, events, failures, file, folder, key };
+    }
+
+    async function until(done: () => Promise<boolean>): Promise<void> {
+      for (const end = Date.now() + WAIT_MS_MAX; !(await done()); ) {
+        if (Date.now() > end) return; // what is asserted next says what is missing
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+
+    test("from a device that only read it, and once more from its writer it changes nothing", async () => {
+      const { plans, bob, events, failures, file, folder } = await world("seen");
+      const copy = await restored(file, folder);
+      target = copy.url;
+      try {
+        await until(async () => {
+          await plans.pull();
+          return (await plans.get("2")) !== undefined;
+        });
+        assert.deepEqual(await plans.get("1"), { a: 2, n: 5 });
+        assert.deepEqual(await plans.get("2"), { made: "after the backup" });
+        const fresh = on(copy, bob);
+        await fresh.snapshot();
+        assert.deepEqual(fresh.show("plan/1"), { a: 2, n: 5 });
+        assert.equal(fresh.digest("plan/1"), await plans.digest("1"));
+        await fresh.push(events);
+        await fresh.pull();
+        assert.deepEqual(fresh.show("plan/1"), { a: 2, n: 5 });
+        await plans.pull();
+        for (const id of ["1", "2"]) assert.equal(fresh.digest(`plan/${id}`), await plans.digest(id));
+        assert.deepEqual(failures, []);
+        assert.match(await copy.sync.metrics.text(), /verdict="mended"\} 2/);
+      } finally {
+        target = undefined;
+        await copy.end();
+      }
+    });
+
+    test("nothing is taken of a history that goes on, from strangers, readers, or for somebody else's device", async () => {
+      const { bob, file, folder } = await world("rights");
+      const cursor = bob.cursor ?? "";
+      await bob.pull();
+      const lost = core.lost(core.state(bob.handle("plan/2")), new Uint8Array(0));
+      const documents = [{ key: "plan/9", delta: Buffer.from(lost).toString("base64") }];
+      const offer = async (from: TestClient, deviceId = from.deviceId) => {
+        const response = await from.json("POST", "/sync/repair", { space: "rights", deviceId, cursor, documents });
+        const body = (await response.json()) as { taken?: number; refused?: { code: string }[]; code?: string };
+        return [response.status, body.taken ?? body.code, ...(body.refused ?? []).map(({ code }) => code)];
+      };
+      assert.deepEqual(await offer(bob.client), [200, 0]);
+      const copy = await restored(file, folder);
+      try {
+        const here = on(copy, bob);
+        // It has never met this server, so it has no device there.
+        assert.deepEqual(await offer(here.client), [404, "unknown_device"]);
+        await here.push([here.event("plan/3", new Uint8Array(0))]);
+        const device = async (principal: string): Promise<TestClient> => {
+          const key = await copy.sync.createApiKey({ tenant: "acme", principal }, { scopes: ["sync"] });
+          const client = new TestClient(copy.url, key, crypto.getRandomValues(new Uint8Array(16)));
+          await new Device(client, "~", core).push([here.event("plan/3", new Uint8Array(0))]);
+          return client;
+        };
+        const stranger = await device("eve");
+        assert.deepEqual(await offer(stranger), [200, 0, "not_a_member"]);
+        assert.deepEqual(await offer(stranger, here.client.deviceId), [404, "unknown_device"]);
+        assert.equal((await here.client.json("PUT", "/spaces/rights/members/eve", { role: "reader" })).status, 200);
+        assert.deepEqual(await offer(stranger), [200, 0, "read_only"]);
+        documents[0] = { key: "plan/9", delta: Buffer.from("no delta").toString("base64") };
+        const [status, taken, code] = await offer(here.client);
+        assert.deepEqual([status, taken], [200, 0]);
+        assert.equal(code, "version_not_supported");
+        documents[0] = { key: "plan/9", delta: Buffer.from(lost).toString("base64") };
+        assert.deepEqual(await offer(here.client), [200, 1]);
+        assert.deepEqual(await offer(here.client), [200, 0]);
+        assert.equal((await copy.query("SELECT 1 AS n FROM record WHERE doc_key = 'plan/9'")).length, 1);
+      } finally {
+        await copy.end();
+      }
+    });
+  });
+}
