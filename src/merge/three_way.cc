@@ -5,14 +5,23 @@
 #include "merge/codec.h"
 #include "merge/delta.h"
 #include "merge/diff.h"
+#include "merge/json.h"
 
 namespace oas::merge {
 namespace {
 
 Epoch epoch_of(const MaybeValue& side) { return {side ? hash_mix(0x73696465ULL, side->hash()) : hash64({}, 1)}; }
 
-Delta edit(const MaybeValue& base, const MaybeValue& side, const Rules& rules, bool later) {
-  return put({base, {}}, side, rules, {.epoch = epoch_of(side), .first_n = 1, .hlc = hlc_at({later ? 2 : 1})});
+// Equal sides are one edit. Other sides may have one hash all the same: then the greater text is another writer.
+bool needs_another_epoch(const MaybeValue& side, const MaybeValue& other) {
+  if (!side || !other || side->hash() != other->hash() || *side == *other) return false;
+  return to_json(*side) > to_json(*other);
+}
+
+Delta edit(const MaybeValue& base, const MaybeValue& side, const MaybeValue& other, const Rules& rules, bool later) {
+  Epoch epoch = epoch_of(side);
+  if (needs_another_epoch(side, other)) epoch.value = hash_mix(epoch.value, 1);
+  return put({base, {}}, side, rules, {.epoch = epoch, .first_n = 1, .hlc = hlc_at({later ? 2 : 1})});
 }
 
 void stamp(Delta& delta, std::uint64_t change) {
@@ -26,8 +35,8 @@ void stamp(Delta& delta, std::uint64_t change) {
 
 Result<ThreeWay> merge_three_way(const MaybeValue& base, const MaybeValue& ours, const MaybeValue& theirs,
                                  const ThreeWayOptions& options) {
-  Delta mine = edit(base, ours, options.rules, options.later == 1);
-  Delta other = edit(base, theirs, options.rules, options.later == 2);
+  Delta mine = edit(base, ours, theirs, options.rules, options.later == 1);
+  Delta other = edit(base, theirs, ours, options.rules, options.later == 2);
   if (options.first_at_server != 0) {
     stamp(mine, options.first_at_server == 1 ? 1 : 2);
     stamp(other, options.first_at_server == 1 ? 2 : 1);

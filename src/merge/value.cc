@@ -121,10 +121,9 @@ const Value* Value::find(std::string_view key) const {
 }
 
 std::uint64_t Value::hash() const {
-  const auto kind = static_cast<std::uint64_t>(kind_);
-  if (!has_rep()) return hash_mix(kind, static_cast<std::uint64_t>(bits_.integer));
+  std::uint64_t hash = hash_mix(0x6D65726765ULL, static_cast<std::uint64_t>(kind_));
+  if (!has_rep()) return hash_mix(hash, static_cast<std::uint64_t>(bits_.integer));
   if (bits_.rep->hash != 0) return bits_.rep->hash;
-  std::uint64_t hash = hash_mix(0x6D65726765ULL, kind);
   if (is_array()) {
     hash = hash_mix(hash, items().size());
     for (const Value& item : items()) hash = hash_mix(hash, item.hash());
