@@ -50,8 +50,8 @@ std::optional<Decision> extreme(const Contest& contest, Comparator comparator, b
   return choose(winner, greatest ? Rule::kMax : Rule::kMin, ConflictClass::kLossless);
 }
 
-// R25 and R26.
-std::optional<Decision> by_tokens(const Contest& contest) {
+// R25 and R26; where a person is asked in doubt, only what is sure.
+std::optional<Decision> by_tokens(const Contest& contest, bool asks) {
   if (!contest.base || !contest.base->is_string()) return std::nullopt;
   std::uint32_t atomic = 0;
   for (const Write* write : contest.siblings) {
@@ -65,8 +65,8 @@ std::optional<Decision> by_tokens(const Contest& contest) {
   std::string merged(list.front()->value->text());
   for (std::size_t i = 1; i < list.size(); ++i) {
     auto next = merge_tokens(contest.base->text(), merged, list[i]->value->text());
-    if (!next) return std::nullopt;
-    merged = std::move(*next);
+    if (!next || (asks && !next->sure)) return std::nullopt;
+    merged = std::move(next->text);
   }
   return Decision{
       .value = Value::string(std::move(merged)), .rule = Rule::kTokenMerge, .cls = ConflictClass::kLossless};
@@ -96,6 +96,17 @@ bool versions_grow_here(const Contest& contest) {
   return is_field(contest.parent) && std::find(kMaps.begin(), kMaps.end(), field_key(contest.parent)) != kMaps.end();
 }
 
+// One side has released what the base prepared, the other goes on preparing: people want a third version (docs/merge.md).
+bool parts_ways(const Contest& contest) {
+  const auto is_release = [](const Value& value) {
+    return !value.is_string() || value.text().find('-') == std::string_view::npos;
+  };
+  if (!contest.base || is_release(*contest.base)) return false;
+  const bool first = is_release(*contest.siblings.front()->value);
+  return std::any_of(contest.siblings.begin(), contest.siblings.end(),
+                     [&](const Write* write) { return is_release(*write->value) != first; });
+}
+
 Decision by_function(const Contest& contest, const Policy& policy, const std::vector<NamedFunction>& functions) {
   const auto named = std::find_if(functions.begin(), functions.end(),
                                   [&](const NamedFunction& one) { return one.name == policy.function; });
@@ -110,14 +121,15 @@ Decision by_function(const Contest& contest, const Policy& policy, const std::ve
 }
 
 Decision by_type(const Contest& contest, const Policy& policy) {
-  if (auto merged = by_tokens(contest); merged && !policy.strict) return std::move(*merged);
-  if (!policy.strict && versions_grow_here(contest)) {
+  const bool asks = policy.choice == Choice::kMergeManual;
+  if (auto merged = by_tokens(contest, asks); merged && !policy.strict) return std::move(*merged);
+  if (!policy.strict && versions_grow_here(contest) && !(asks && parts_ways(contest))) {
     if (auto greatest = extreme(contest, Comparator::kSemver, true)) {
       greatest->cls = ConflictClass::kLossy;  // inferred, so it is counted as a decision
       return std::move(*greatest);
     }
   }
-  return policy.choice == Choice::kMergeManual ? manual(contest) : last_writer(contest);
+  return asks ? manual(contest) : last_writer(contest);
 }
 
 }  // namespace

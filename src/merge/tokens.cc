@@ -82,20 +82,34 @@ bool collide(const Edit& a, const Edit& b) {
   return a.from < b.to && b.from < a.to;
 }
 
+// No token that both sides left stands between the two.
+bool touch(const Edit& a, const Edit& b) { return a.to >= b.from && b.to >= a.from; }
+
+bool leaves_most(const std::vector<Edit>& edits, const std::vector<std::string_view>& base, std::size_t bytes) {
+  std::size_t gone = 0;
+  for (const Edit& edit : edits)
+    for (std::uint32_t i = edit.from; i < edit.to; ++i) gone += base[i].size();
+  return gone * 5 <= bytes;
+}
+
 }  // namespace
 
-std::optional<std::string> merge_tokens(std::string_view base, std::string_view a, std::string_view b) {
+std::optional<MergedText> merge_tokens(std::string_view base, std::string_view a, std::string_view b) {
   const auto base_tokens = tokens_of(base);
   const auto a_tokens = tokens_of(a);
   const auto b_tokens = tokens_of(b);
   if (std::max({base_tokens.size(), a_tokens.size(), b_tokens.size()}) > kTokensMax) return std::nullopt;
   std::vector<Edit> edits = edits_between(base_tokens, a_tokens);
+  std::vector<Edit> others = edits_between(base_tokens, b_tokens);
+  MergedText out;
+  out.sure = leaves_most(edits, base_tokens, base.size()) && leaves_most(others, base_tokens, base.size());
   const std::size_t own = edits.size();
-  for (Edit& edit : edits_between(base_tokens, b_tokens)) {
+  for (Edit& edit : others) {
     const auto mine = edits.begin() + static_cast<std::ptrdiff_t>(own);
     if (std::find(edits.begin(), mine, edit) != mine) continue;  // both sides did the same here
     const auto collides = [&edit](const Edit& other) { return collide(edit, other); };
     if (std::any_of(edits.begin(), mine, collides)) return std::nullopt;
+    if (std::any_of(edits.begin(), mine, [&edit](const Edit& other) { return touch(edit, other); })) out.sure = false;
     edits.push_back(std::move(edit));
   }
   const auto first = [&edits](std::uint32_t left, std::uint32_t right) {
@@ -103,15 +117,14 @@ std::optional<std::string> merge_tokens(std::string_view base, std::string_view 
     const Edit& y = edits[right];
     return x.from != y.from ? x.from < y.from : x.to != y.to ? x.to < y.to : x.text < y.text;
   };
-  std::string out;
   std::uint32_t at = 0;
   for (const std::uint32_t i : order_of(edits.size(), first)) {
     const Edit& edit = edits[i];
-    for (; at < edit.from; ++at) out += base_tokens[at];
-    out += edit.text;
+    for (; at < edit.from; ++at) out.text += base_tokens[at];
+    out.text += edit.text;
     at = edit.to;
   }
-  for (; at < base_tokens.size(); ++at) out += base_tokens[at];
+  for (; at < base_tokens.size(); ++at) out.text += base_tokens[at];
   return out;
 }
 
