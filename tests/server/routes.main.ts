@@ -161,6 +161,16 @@ const snapshot = (await call("getSyncSnapshot", { space: "~" })) as { documents:
 const values = (await call("getSpacesDocuments", { spaceId: "~" })) as { items: object[] };
 if (!changes.more || snapshot.documents.length !== 1 || values.items.length !== 1)
   problems.push("the documents do not add up");
+const offered = Buffer.from(core.lost(core.state(replicas[0]!.handle("note/1")), new Uint8Array(0))).toString("base64");
+const repaired = (await call("postSyncRepair", {
+  body: {
+    space: "~",
+    deviceId: replicas[0]!.client.deviceId,
+    cursor: changes.cursor,
+    documents: [{ key: "note/9", delta: offered }],
+  },
+})) as { taken: number };
+if (repaired.taken !== 0) problems.push("something was taken back without a restore");
 const conflicts = (await call("getConflictsByDeviceId", { deviceId })) as { items: { conflictId: string }[] };
 const { conflictId } = conflicts.items[0]!;
 await call("getConflictsItemByConflictId", { space: "~", conflictId });
