@@ -117,7 +117,10 @@ Result<Judgement> mend(Document& document, ByteView offered, const merge::Stamp&
   if (delta.ops.empty()) return Judgement{};
   OAS_CHECK(check_contexts(delta, document.state().cut(), stamp, acknowledged));
   merge::Version dots;
-  for (const PlacedOp& placed : delta.ops) dots.add(placed.op.dot);
+  for (const PlacedOp& placed : delta.ops) {
+    dots.add(placed.op.dot);
+    if (dots.runs().size() > kMendRunsMax) return fail(ErrorCode::kLimit, kMendRunsMax);
+  }
   std::erase_if(delta.holds, [&](const merge::Hold& hold) { return !dots.contains(hold.dot); });
   return take(document, std::move(delta), dots.runs(), stamp, aside);
 }

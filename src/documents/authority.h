@@ -10,6 +10,8 @@
 namespace oas::documents {
 
 inline constexpr std::uint32_t kStateBytesMax = 1'000'000;  // of one document at the server
+inline constexpr std::uint32_t kMendRunsMax =
+    4'096;  // of dots that one offer brings back: about one for each page that edited
 
 struct Judgement {
   bool changed = false;  // false: every dot is here already, with the same content
@@ -35,7 +37,8 @@ Result<Judgement> judge(merge::Document& document, ByteView edit, const merge::S
 
 // Takes operations back that a restored server has lost: `offered` is what some replica still has (lost_by), of any number of
 // writers. What `document` knows by dot is left out, whatever it says here, so it does not matter who offers first, or whether the
-// writer sends his edit again himself. Operations that `offered` has on hold stay on hold. Otherwise as judge.
+// writer sends his edit again himself. Operations that `offered` has on hold stay on hold. Errors: kLimit above kMendRunsMax; otherwise
+// as judge.
 Result<Judgement> mend(merge::Document& document, ByteView offered, const merge::Stamp& stamp,
                        std::uint64_t acknowledged = 0, std::span<const SetAside> aside = {});
 

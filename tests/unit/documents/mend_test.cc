@@ -194,6 +194,20 @@ BOOST_AUTO_TEST_CASE(hostile_offers_are_refused) {
   BOOST_TEST(*world.backup.offer(world.lost(world.ann), 1));
 }
 
+BOOST_AUTO_TEST_CASE(an_offer_of_too_many_writers_is_refused) {
+  Lost world;
+  world.write(world.bob, R"([{"op":"inc","path":"/count","by":2}])");
+  const merge::Delta lost = *merge::decode_delta(world.lost(world.ann));
+  merge::Delta many;
+  for (std::uint64_t i = 0; i <= kMendRunsMax; ++i) {
+    many.ops.push_back(lost.ops.front());
+    many.ops.back().op.dot.epoch = {1'000'000 - i};
+  }
+  BOOST_TEST((world.backup.offer(merge::encode_delta(many)).error().code == ErrorCode::kLimit));
+  many.ops.pop_back();
+  BOOST_TEST(*world.backup.offer(merge::encode_delta(many)));
+}
+
 // Any number of writers, a backup in the middle, and whatever order they come back in.
 BOOST_AUTO_TEST_CASE(worlds) {
   for (std::uint64_t seed = 1; seed <= 400; ++seed) {
