@@ -16,7 +16,7 @@ import { Collection } from "./collection.ts";
 import { type DocumentChannel, type DocumentMessage, documentChannel, leadership } from "./contexts.ts";
 import { droppedOf, EditQueue } from "./edit-queue.ts";
 import { Leftovers } from "./leftovers.ts";
-import { isStale, refusedOf } from "./letters.ts";
+import { isStale, isWhole, refusedOf } from "./letters.ts";
 import {
   checkCollection,
   checkSpace,
@@ -137,8 +137,9 @@ export class Documents {
     // Whoever drained the queue did not keep what they stood on, and the next pull may take it away.
     for (const { name } of refused.filter(isStale)) await shelf.keepStood(name);
     const channel = documentChannel(database, (message) => this.#heard(message));
-    // Said before it is done, too: if this context dies in between, the others no longer show them.
-    const gone = await shelf.waitingAmong(refused);
+    // Said before it is done, too: if this context dies in between, the others no longer show them. What is made again needs its
+    // record until then, unless its letter holds it.
+    const gone = await shelf.waitingAmong(refused.filter((letter) => !isStale(letter) || isWhole(letter)));
     for (const { name, edit } of gone) channel.post(droppedOf(name, edit));
     try {
       for (const { name, edit } of gone) await shelf.forget(name, edit);

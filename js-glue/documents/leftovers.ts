@@ -5,11 +5,11 @@
  */
 
 import type { OfflineSync } from "../browser/client.ts";
-import { sameBytes, toBase64 } from "../core/bytes.ts";
+import { toBase64 } from "../core/bytes.ts";
 import type { EditQueue } from "./edit-queue.ts";
 import { isStale, refusedOf } from "./letters.ts";
 import { DOCUMENT_EVENT, entityOf, writeEditName } from "./names.ts";
-import type { Shelf, WaitingEdit } from "./shelf.ts";
+import { isSame, type Shelf, type WaitingEdit } from "./shelf.ts";
 
 export interface LeftoversOptions {
   readonly engine: Pick<OfflineSync, "pending" | "deadLetters">;
@@ -46,9 +46,7 @@ export class Leftovers {
     const { engine, edits, stale } = this.#options;
     const old = refusedOf(await engine.deadLetters.export()).filter(isStale);
     for (const { name, edit } of judged) {
-      const letter = old.find(
-        (one) => entityOf(one.name) === entityOf(name) && sameBytes(one.delta, edit.delta),
-      )?.letter;
+      const letter = old.find((one) => entityOf(one.name) === entityOf(name) && isSame(one, edit))?.letter;
       edits.leave(name, edit, letter === undefined ? Promise.resolve() : stale({ name, edit }, letter));
     }
   }

@@ -11,8 +11,11 @@ export interface Letter extends RefusedEdit {
   readonly code: ErrorCode;
 }
 
-/** Refused as too old, and whole: of an edit in parts the letter holds the last one only. */
-export const isStale = ({ code, edit }: Letter): boolean => code === "stale_edit" && edit === undefined;
+/** Refused as too old. */
+export const isStale = ({ code }: Letter): boolean => code === "stale_edit";
+
+/** The letter is enough to make the edit again: of one in parts it holds the last one only, and the edit's own record the whole. */
+export const isWhole = ({ edit }: Letter): boolean => edit === undefined;
 
 /** Whoever drained the queue. */
 export function refusedOf(letters: readonly DeadLetter[]): readonly Letter[] {

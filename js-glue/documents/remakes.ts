@@ -10,7 +10,7 @@ import type { OfflineSync } from "../browser/client.ts";
 import { systemCrypto } from "../browser/contexts.ts";
 import { joinBytes, toHex, utf8 } from "../core/bytes.ts";
 import type { EditQueue } from "./edit-queue.ts";
-import { isStale, type Letter } from "./letters.ts";
+import { isStale, isWhole, type Letter } from "./letters.ts";
 import { type DocumentName, entityOf } from "./names.ts";
 import type { Replicas } from "./replicas.ts";
 import type { Shelf } from "./shelf.ts";
@@ -46,9 +46,10 @@ export class Remakes {
     return turn;
   }
 
-  /** What was refused as too old while nobody was there to make it again. */
+  /** What was refused as too old while nobody was there to make it again; of an edit in parts, whoever pulls has the record. */
   async all(refused: readonly Letter[]): Promise<void> {
-    for (const { name, delta, letter } of refused.filter(isStale)) await this.again(name, delta, letter);
+    const old = refused.filter((letter) => isStale(letter) && isWhole(letter));
+    for (const { name, delta, letter } of old) await this.again(name, delta, letter);
     await this.#options.shelf.forgetStood();
   }
 

@@ -219,11 +219,8 @@ export class Shelf {
   /** Those that still wait here: edits in dead letters are no longer part of their documents, whoever stored the letter. */
   async waitingAmong(refused: readonly RefusedEdit[]): Promise<readonly WaitingEdit[]> {
     const waiting: WaitingEdit[] = [];
-    for (const { name, edit, delta } of refused)
-      for (const pending of await this.pending(name)) {
-        const isIt = edit ? edit.epoch === pending.epoch && edit.n === pending.n : sameBytes(pending.delta, delta);
-        if (isIt) waiting.push({ name, edit: pending });
-      }
+    for (const one of refused)
+      for (const edit of await this.pending(one.name)) if (isSame(one, edit)) waiting.push({ name: one.name, edit });
     return waiting;
   }
 
@@ -258,6 +255,10 @@ export class Shelf {
     await this.#store.commit({ level: "durable", expects: [expect], deletes, puts });
   }
 }
+
+/** Whether the letter is that of this edit of its document. */
+export const isSame = ({ edit, delta }: RefusedEdit, waiting: StoredEdit): boolean =>
+  edit ? edit.epoch === waiting.epoch && edit.n === waiting.n : sameBytes(waiting.delta, delta);
 
 const chunksOf = (bytes: Uint8Array): readonly Uint8Array[] =>
   Array.from({ length: Math.ceil(bytes.length / CHUNK_BYTES_MAX) }, (_, chunk) =>

@@ -221,6 +221,35 @@ for (const kind of databaseKinds) {
       assert.deepEqual((await app.deadLetters.list()).items, []);
     });
 
+    test("an edit in parts is made again by another page than the one that made it", async () => {
+      const world = await pair("away-6", { a: 1, n: 0 });
+      const { app, plans, other, key } = world;
+      away.add(key);
+      // Random letters, so that no codec makes one event of them.
+      const mine = Array.from({ length: 2_000 }, () => crypto.randomUUID()).join(" ");
+      await plans.update("1", (plan) => ({ ...plan, mine }));
+      await app.documents.close();
+      await fold(other, { a: 2, n: 0 });
+      away.delete(key);
+      await until(async () => {
+        await app.drain();
+        return (await app.deadLetters.list()).items.length > 0;
+      });
+      const last = lib.withDocuments(app as OfflineSync);
+      const again = last.collection<Plan>("plan", { schema: SCHEMA });
+      await until(async () => {
+        await again.pull();
+        await app.drain();
+        await other.pull();
+        return (other.show("plan/1") as Plan)["mine"] === mine;
+      });
+      await settled({ ...world, app: last, plans: again });
+      const { mine: made, ...rest } = other.show("plan/1") as Plan;
+      assert.ok(made === mine);
+      assert.deepEqual(rest, { a: 2, n: 0 });
+      assert.deepEqual((await app.deadLetters.list()).items, []);
+    });
+
     test("a device that registers anew has acknowledged nothing, and loses nothing", async () => {
       const world = await pair("away-4", { a: 1, n: 0 });
       const { app, plans, other, key } = world;
