@@ -72,13 +72,24 @@ for (const kind of databaseKinds) {
       return { app, plans, other, key, failures };
     }
 
+    /** The server has written down that this replica has everything. */
+    async function isNoted(other: Device): Promise<boolean> {
+      const rows = await server.query(
+        `SELECT 1 AS n FROM space_cursor c JOIN space s ON s.tenant_id = c.tenant_id AND s.space_id = c.space_id
+          WHERE c.device_id = $1 AND c.seq = s.head`,
+        [other.client.device],
+      );
+      return rows.length > 0;
+    }
+
     /** The others edit on, and everything is folded. */
     async function fold(other: Device, last: Plan | undefined): Promise<void> {
       const from = other.show("plan/1") as Plan;
       for (let i = 0; i < 70; i++) other.put("plan/1", { ...from, i });
       other.put("plan/1", last);
       await other.push();
-      await other.pull();
+      for (let i = 0; i < 2; i++) await other.pull();
+      await until(() => isNoted(other)); // a note waits a moment, and the next must not overtake it
       server.clock.now += 15 * DAY_MS;
       await other.pull();
       await server.sync.maintenance.cleanUp("acme", false);

@@ -60,6 +60,7 @@ export class CursorNotes {
         return;
       }
     }
+    this.#waiting.get(note.identity.tenant)?.delete(key); // an older one would come after it
     this.#remember(await this.#store.write((tx) => write(tx, [note], this.#now())));
   }
 
