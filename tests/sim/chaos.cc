@@ -223,7 +223,10 @@ void World::server_trouble() {
   const Millis wall_now{wall(Device{})};
   if (prng_.chance(1, 12)) server_.back_up(wall_now);
   if (faults_.hit(Fault::kServerDown, 1, 40)) server_down_until_ = now_ + prng_.between(500, 10'000);
-  if (faults_.hit(Fault::kRestore, 1, 60)) server_.restore(wall_now);
+  if (faults_.hit(Fault::kRestore, 1, 60)) {
+    server_.restore(wall_now);
+    if (documents_) documents_->restored();
+  }
 }
 
 void World::close_browser(Device& device) {

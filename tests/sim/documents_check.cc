@@ -155,15 +155,27 @@ void DocumentWorld::check_replica(const Disk& disk, const DocumentTab& docs, con
   }
 }
 
-// Whatever was promised was taken or refused.
+EditNumbers DocumentWorld::held_by(const Disk& disk, const std::string& space) const {
+  EditNumbers held;
+  for (const engine::Put& record : disk.scan(below(space_prefix('h', space)), 1'000))
+    held.merge(decode_numbers(record.value));
+  return held;
+}
+
+// Whatever was promised was taken or refused. What some device gave back to a restored server is there whatever has become of
+// its writer's; only a refusal that came first may have made it void.
 void DocumentWorld::check_edits() const {
   const DocumentServer& server = world_.server_.documents();
   for (const auto& [number, edit] : edits_) {
+    if (edit.intent == Intent::kSeed) continue;
     const Fate& fate = world_.ledger_.fates[number];
-    if (!fate.accepted || fate.excused || edit.intent == Intent::kSeed) continue;
+    const bool due = due_.contains(number);
+    if (!due && (!fate.accepted || fate.excused)) continue;
     const Space& space = server.spaces.at(edit.name.space);
     const auto record = space.records.find(edit.name.key);
     const bool taken = record != space.records.end() && record->second.holds.contains(number);
+    if (due && !taken && !(is_poison(number) && server.rejected.contains(number)))
+      return fail("documents: " + told(number, edit) + " was on a device when the server was restored, and is lost");
     if (!taken && !server.rejected.contains(number))
       return fail("documents: " + told(number, edit) + " was stored, and is lost");
   }
@@ -253,7 +265,8 @@ void DocumentWorld::check_edit(const MadeEdit& edit, std::uint32_t number, const
         return (here == nullptr || here->as_integer() > edit.by) && !seen_since(number, edit, applied);
       case Intent::kField:
         return !(here != nullptr && merge::to_json(*here) == edit.value) &&
-               !seen_conflicts_.contains({edit.name, edit.place, edit.value}) && !seen_since(number, edit, applied);
+               !books_.seen_conflicts.contains({edit.name, edit.place, edit.value}) &&
+               !seen_since(number, edit, applied);
       default: return false;
     }
   }();

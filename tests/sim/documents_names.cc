@@ -130,7 +130,7 @@ merge::Dot edit_of_key(ByteView key) {
   return {{words[0]}, words[1]};
 }
 
-DocumentName name_of_edit(ByteView key) {
+DocumentName name_of_record(ByteView key) {
   const std::string_view names = as_text(key).substr(2);
   const std::size_t first = names.find('\0');
   return {std::string(names.substr(0, first)),

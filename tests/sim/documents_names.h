@@ -57,7 +57,7 @@ struct SpaceCursor {
 [[nodiscard]] Bytes cursor_key(const std::string& space);
 [[nodiscard]] Bytes edit_key(const DocumentName& name, const merge::Dot& first);
 [[nodiscard]] merge::Dot edit_of_key(ByteView key);
-[[nodiscard]] DocumentName name_of_edit(ByteView key);
+[[nodiscard]] DocumentName name_of_record(ByteView key);
 [[nodiscard]] engine::KeyRange edit_range(const DocumentName& name);
 // Of all states ('a') or what they hold ('h') of a space.
 [[nodiscard]] Bytes space_prefix(char letter, const std::string& space);

@@ -155,16 +155,42 @@ void DocumentWorld::snapshot(std::size_t context, const std::string& space, std:
       all->records.insert(all->records.end(), page->records.begin(), page->records.end());
       all->next = page->next;
       if (all->next) return snapshot(context, space, before, all);
-      store(context, *one, space, before, *all);
+      repair(context, *one, space, before, *all);
     };
   });
 }
 
+// What a restored server has lost and this device still has goes to the server before the snapshot takes its place here.
+void DocumentWorld::repair(std::size_t context, Tab& tab, const std::string& space,
+                           const std::optional<SpaceCursor>& before, const DocumentServer::Snapshot& all) {
+  const World::Device& owner = *world_.devices_[world_.contexts_[context]->device];
+  const std::vector<Offer> offers = before ? lost_by(owner.disk, space, all) : std::vector<Offer>{};
+  const EditNumbers due = held_by(owner.disk, space);
+  if (offers.empty() || OAS_MUTANT(kDocRepairLeftOut)) return store(context, tab, space, before, all, due);
+  if (tracing)
+    std::printf("%lld: context %zu gives back %zu documents of %s\n", static_cast<long long>(world_.now_), context,
+                offers.size(), space.c_str());
+  const std::uint64_t life = tab.life;
+  const DeviceId device = owner.id;
+  exchange(context, space, [=, this](DocumentServer& server, const DocumentServer::Now& now) -> Answered {
+    const DocumentServer::Repair done = server.repair(device, space, *before, offers, now);
+    if (!done.wrong.empty()) fail(done.wrong);
+    return [this, context, life, space, before, all, due = done.whole ? due : EditNumbers{}] {
+      if (Tab* const one = this->tab(context, life)) store(context, *one, space, before, all, due);
+    };
+  });
+}
+
+// `due`: what this device had, and the server, too, from now on.
 void DocumentWorld::store(std::size_t context, Tab& tab, const std::string& space,
-                          const std::optional<SpaceCursor>& before, const DocumentServer::Snapshot& all) {
-  exclusive(tab, space, [this, context, space, before, all] {
-    commit(context, store_snapshot(space, before, all), [this, context, space](Tab& one, Commit end) {
+                          const std::optional<SpaceCursor>& before, const DocumentServer::Snapshot& all,
+                          const EditNumbers& due) {
+  exclusive(tab, space, [this, context, space, before, all, due] {
+    const Incarnation server = all.cursor.incarnation;
+    commit(context, store_snapshot(space, before, all), [this, context, space, server, due](Tab& one, Commit end) {
       if (end == Commit::kDone) {
+        // Restored once more in between, it has lost that again.
+        if (server == world_.server_.documents_now({}).incarnation) due_.insert(due.begin(), due.end());
         one.docs->refresh(space);
         tell_reload(context, space);
       }

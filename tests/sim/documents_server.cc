@@ -26,6 +26,14 @@ Document open_state(ByteView body) {
   return *Document::open(body);
 }
 
+// Of the operations in a change of the order.
+Books::Dots dots_in(ByteView change) {
+  Books::Dots dots;
+  if (change.empty()) return dots;
+  for (const merge::PlacedOp& placed : merge::decode_delta(change.subspan(1))->ops) dots.insert(placed.op.dot);
+  return dots;
+}
+
 // Whether the space's history goes on from what the cursor has seen.
 bool continues(const Space& space, const SpaceCursor& from) {
   if (from.n > space.head || (from.n == 0 && from.sum != 0)) return false;
@@ -92,7 +100,8 @@ sync::Outcome DocumentServer::take(const DeviceId& device, const EditEvent& edit
                   after ? merge::to_json(*after).c_str() : "nothing",
                   before ? merge::to_json(*before).c_str() : "nothing");
     }
-    append(space, edit.name.key, judgement->change, edit.number, now);
+    books->taken_as[edit.number].insert(dots_in(judgement->change));
+    append(space, edit.name.key, judgement->change, {edit.number}, now);
     ++record.edits;
     record.holds.insert(edit.number);
     keep(edit.name, record, document);
@@ -108,16 +117,91 @@ sync::Outcome DocumentServer::refuse(Space& space, const EditEvent& edit, ErrorC
   const auto voided = documents::void_change(document, edit.delta);
   if (voided && !voided->empty()) {
     (void)documents::apply_change(document, *voided, rules_from(schema_for(edit.name)));
-    append(space, edit.name.key, *voided, 0, now);
+    append(space, edit.name.key, *voided, {}, now);
     ++record.edits;
     keep(edit.name, record, document);
   }
   return {sync::VerdictKind::kRejected, static_cast<std::uint16_t>(code)};
 }
 
-void DocumentServer::append(Space& space, const std::string& key, Bytes body, std::uint32_t number, const Now& now) {
+DocumentServer::Repair DocumentServer::repair(const DeviceId& device, const std::string& name,
+                                              const SpaceCursor& before, const std::vector<Offer>& offers,
+                                              const Now& now) {
+  // Of a history that goes on nothing can be lost: what is not there was taken away on purpose.
+  if (!(before.incarnation.minted_at < now.incarnation.minted_at)) return {};
+  const auto at = spaces.find(name);
+  if (at == spaces.end() || role_of(at->second, device) != Role::kWriter) return {.whole = false, .wrong = {}};
+  Repair all;
+  for (const Offer& offer : offers) {
+    Repair one = mend(at->second, device, {name, offer.key}, offer, now);
+    all.whole &= one.whole;
+    if (all.wrong.empty()) all.wrong = std::move(one.wrong);
+  }
+  return all;
+}
+
+DocumentServer::Repair DocumentServer::mend(Space& space, const DeviceId& device, const DocumentName& name,
+                                            const Offer& offer, const Now& now) {
+  const auto known = space.records.find(name.key);
+  const DocumentRecord before = known == space.records.end() ? DocumentRecord{} : known->second;
+  const merge::Stamp stamp{now.incarnation, space.head + 1, now.time};
+  Document document = open_state(before.body);
+  auto judgement = documents::mend(document, offer.delta, stamp);
+  if (!judgement && judgement.error().code == ErrorCode::kStaleEdit) {
+    const auto seen = space.cursors.find(device);
+    document = open_state(before.body);
+    judgement = documents::mend(document, offer.delta, stamp, seen == space.cursors.end() ? 0 : seen->second.n);
+  }
+  Repair out;
+  if (!judgement) {
+    out.whole = false;
+    if (judgement.error().code != ErrorCode::kStaleEdit)
+      out.wrong = "is refused: " + std::string(error_info(judgement.error().code).name);
+  } else {
+    EditNumbers numbers = brought(before.holds, offer, judgement->change, out.wrong);
+    if (judgement->changed) {
+      DocumentRecord& record = space.records[name.key];
+      record.holds.insert(numbers.begin(), numbers.end());
+      ++record.edits;
+      append(space, name.key, judgement->change, std::move(numbers), now);
+      keep(name, record, document);
+    }
+  }
+  if (!out.wrong.empty()) out.wrong = "documents: what a replica gives back of " + entity_of(name) + " " + out.wrong;
+  return out;
+}
+
+// By what the replica should have had and the record has, whatever the merge core makes of it.
+EditNumbers DocumentServer::brought(const EditNumbers& held, const Offer& offer, ByteView change,
+                                    std::string& wrong) const {
+  const auto& taken_as = books->taken_as;
+  Books::Dots dots = dots_in(change);
+  EditNumbers numbers;
+  for (const std::uint32_t number : offer.numbers) {
+    const std::set<Books::Dots>& forms = taken_as.at(number);
+    const auto form = std::find_if(forms.begin(), forms.end(), [&](const Books::Dots& one) {
+      return std::includes(dots.begin(), dots.end(), one.begin(), one.end());
+    });
+    if (form != forms.end()) {
+      if (held.contains(number)) wrong = "brings edit " + std::to_string(number) + " twice";
+      numbers.insert(number);
+      for (const merge::Dot& dot : *form) dots.erase(dot);
+      continue;
+    }
+    // Others have seeded the same; a refusal in this history has made its dots void.
+    const bool here = held.contains(number) || std::any_of(held.begin(), held.end(), [&](std::uint32_t other) {
+                        return taken_as.at(other) == forms;
+                      });
+    if (!here && !(is_poison(number) && rejected.contains(number)))
+      wrong = "comes without edit " + std::to_string(number);
+  }
+  if (!dots.empty()) wrong = "brings what nobody has told of";
+  return numbers;
+}
+
+void DocumentServer::append(Space& space, const std::string& key, Bytes body, EditNumbers numbers, const Now& now) {
   space.sum = sum_with(space.sum, ++space.head, key, body);
-  space.changes[space.head] = {key, std::move(body), space.sum, now.time, number};
+  space.changes[space.head] = {key, std::move(body), space.sum, now.time, std::move(numbers)};
 }
 
 void DocumentServer::keep(const DocumentName& name, DocumentRecord& record, const Document& document) {
@@ -126,7 +210,8 @@ void DocumentServer::keep(const DocumentName& name, DocumentRecord& record, cons
   for (const merge::Record& one : document.view(rules_from(schema_for(name))).records) {
     record.conflicts[one.id] = merge::record_json(one);
     for (const merge::Sibling& sibling : one.siblings)
-      if (sibling.value) seen_conflicts->insert({name, merge::pointer_of(one.path), merge::to_json(*sibling.value)});
+      if (sibling.value)
+        books->seen_conflicts.insert({name, merge::pointer_of(one.path), merge::to_json(*sibling.value)});
   }
 }
 
@@ -190,7 +275,7 @@ void DocumentServer::fold_record(Space& space, const DocumentName& name, std::ui
   if (tracing)
     std::printf("      change %llu of %s: fold to %llu\n", static_cast<unsigned long long>(space.head + 1),
                 entity_of(name).c_str(), static_cast<unsigned long long>(reached));
-  append(space, name.key, documents::encode_fold(cut), 0, now);
+  append(space, name.key, documents::encode_fold(cut), {}, now);
   record.edits = 0;
   keep(name, record, document);
 }

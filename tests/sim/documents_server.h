@@ -23,7 +23,7 @@ struct DocumentChange {
   Bytes body;
   std::uint64_t sum{};
   Millis received_at;
-  std::uint32_t number{};  // of the edit it accepts; 0 = none
+  EditNumbers numbers;  // of the edits it accepts: one, or none, or all that a replica has given back
 };
 
 struct DocumentRecord {
@@ -46,12 +46,27 @@ struct Space {
   std::map<DeviceId, Seen> cursors;
 };
 
-// What people were shown as conflicts, ever: no database, so nothing takes it back.
+// What people were shown as conflicts.
 struct SeenConflict {
   DocumentName name;
   std::string path;
   std::string value;  // JSON text of one sibling
   friend auto operator<=>(const SeenConflict&, const SeenConflict&) = default;
+};
+
+// The judge's: no database, so nothing takes it back.
+struct Books {
+  std::set<SeenConflict> seen_conflicts;
+  // The dots under which each edit was ever taken: another history may have given it others.
+  using Dots = std::set<merge::Dot>;
+  std::map<std::uint32_t, std::set<Dots>> taken_as;
+};
+
+// What a replica still has of a document and a restored server lacks.
+struct Offer {
+  std::string key;
+  Bytes delta;
+  EditNumbers numbers;  // of the edits that it should bring, for the judge
 };
 
 class DocumentServer {
@@ -88,6 +103,13 @@ class DocumentServer {
   [[nodiscard]] std::optional<Snapshot> snapshot(const DeviceId& device, const std::string& space,
                                                  const std::string& after, const Incarnation& incarnation,
                                                  std::size_t rows_max) const;
+  struct Repair {
+    bool whole = true;  // all that was offered is here now, as far as it may be
+    std::string wrong;  // what the judge has to say
+  };
+  // From a replica that stood at `before`; each document by itself.
+  Repair repair(const DeviceId& device, const std::string& space, const SpaceCursor& before,
+                const std::vector<Offer>& offers, const Now& now);
   void note(const DeviceId& device, const std::string& space, std::uint64_t n, Millis time);
   void fold(const Now& now, const FoldLimits& limits);
 
@@ -96,11 +118,14 @@ class DocumentServer {
 
   std::map<std::string, Space> spaces;
   EditNumbers rejected;
-  std::set<SeenConflict>* seen_conflicts = nullptr;  // the judge's; outlives every copy of the rows
+  Books* books = nullptr;  // outlives every copy of the rows
 
  private:
   sync::Outcome refuse(Space& space, const EditEvent& edit, ErrorCode code, const Now& now);
-  void append(Space& space, const std::string& key, Bytes body, std::uint32_t number, const Now& now);
+  Repair mend(Space& space, const DeviceId& device, const DocumentName& name, const Offer& offer, const Now& now);
+  // Which of the offered edits a change of the order has brought; in `wrong`, why that cannot be.
+  EditNumbers brought(const EditNumbers& held, const Offer& offer, ByteView change, std::string& wrong) const;
+  void append(Space& space, const std::string& key, Bytes body, EditNumbers numbers, const Now& now);
   void keep(const DocumentName& name, DocumentRecord& record, const merge::Document& document);
   void fold_record(Space& space, const DocumentName& name, std::uint64_t cut, const Now& now);
   void trim(Space& space, const Now& now, const FoldLimits& limits);

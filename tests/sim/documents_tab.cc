@@ -149,8 +149,8 @@ std::vector<engine::KeyRange> DocumentTab::apply(const DocumentName& name, const
   const merge::Rules& by = accepted_rules(name);
   Doc& doc = open(name);
   if (tracing)
-    std::printf("      change of %s: number %u, kind %d\n", entity_of(name).c_str(), change.number,
-                change.body.front());
+    std::printf("      change of %s: %zu edits from %u, kind %d\n", entity_of(name).c_str(), change.numbers.size(),
+                change.numbers.empty() ? 0 : *change.numbers.begin(), change.body.front());
   std::vector<engine::KeyRange> settled;
   if (const auto dots = doc.replica.accept(change.body, by)) {
     for (const merge::Dot& first : *dots) {
@@ -158,7 +158,7 @@ std::vector<engine::KeyRange> DocumentTab::apply(const DocumentName& name, const
       settled.push_back(one_record(edit_key(name, first)));
     }
   }
-  if (change.number != 0) doc.accepted.insert(change.number);
+  doc.accepted.insert(change.numbers.begin(), change.numbers.end());
   return settled;
 }
 
@@ -196,7 +196,7 @@ void DocumentTab::follow(const std::string& space, const SpaceCursor& before, co
 std::vector<WaitingEdit> DocumentTab::judged(const std::string& space) const {
   std::vector<WaitingEdit> waiting;
   for (const engine::Put& record : disk_->scan(waiting_range(space), documents::kPendingMax))
-    waiting.push_back({name_of_edit(record.key), edit_of_key(record.key)});
+    waiting.push_back({name_of_record(record.key), edit_of_key(record.key)});
   // Of a deferred event, or one in a journal that nobody has taken over, the list of the queue says nothing.
   if (waiting.empty() || !disk_->scan(below({'s', 'd'}), 1).empty() || !disk_->scan(below({'s', 'j'}), 1).empty())
     return {};
@@ -224,6 +224,24 @@ std::optional<SpaceCursor> DocumentTab::stored_cursor(const std::string& space) 
 }
 
 bool DocumentTab::waits(const std::string& space) const { return !disk_->scan(waiting_range(space), 1).empty(); }
+
+std::vector<Offer> lost_by(const Disk& disk, const std::string& space, const DocumentServer::Snapshot& snapshot) {
+  std::map<std::string, const DocumentRecord*> now;
+  for (const auto& [key, record] : snapshot.records) now[key] = &record;
+  std::vector<Offer> offers;
+  for (const engine::Put& stored : disk.scan(below(space_prefix('a', space)), kSegmentsMax)) {
+    const DocumentName name = name_of_record(stored.key);
+    const auto at = now.find(name.key);
+    const DocumentRecord record = at == now.end() ? DocumentRecord{} : *at->second;
+    const merge::Document there = record.body.empty() ? merge::Document() : *merge::Document::open(record.body);
+    Bytes delta = documents::lost_by(*merge::Document::open(stored.value), there);
+    if (delta.empty()) continue;
+    EditNumbers numbers = decode_numbers(record_at(disk, holds_key(name)));
+    for (const std::uint32_t number : record.holds) numbers.erase(number);
+    offers.push_back({name.key, std::move(delta), std::move(numbers)});
+  }
+  return offers;
+}
 
 engine::Persist store_snapshot(const std::string& space, const std::optional<SpaceCursor>& before,
                                const DocumentServer::Snapshot& snapshot) {

@@ -92,6 +92,9 @@ class DocumentTab {
   std::map<std::string, SpaceCursor> at_;  // what the open documents of a space stand at, where that is known
 };
 
+// What this device has stored of the space's documents and the snapshot of a restored server lacks.
+[[nodiscard]] std::vector<Offer> lost_by(const Disk& disk, const std::string& space,
+                                         const DocumentServer::Snapshot& snapshot);
 // The transaction that stores a snapshot's documents.
 [[nodiscard]] engine::Persist store_snapshot(const std::string& space, const std::optional<SpaceCursor>& before,
                                              const DocumentServer::Snapshot& snapshot);

@@ -62,7 +62,7 @@ DocumentWorld::DocumentWorld(World& world, std::uint64_t seed, bool folds)
     for (const Fault fault : {Fault::kProfileRolledBack, Fault::kProfileCloned, Fault::kRestore})
       world_.faults_.forbid(fault);
   DocumentServer& server = world_.server_.documents();
-  server.seen_conflicts = &seen_conflicts_;
+  server.books = &books_;
   for (const auto& device : world_.devices_) {
     server.spaces["team"].members[device->id] = Role::kWriter;
     server.spaces["club"].members[device->id] = prng_.chance(2, 3) ? Role::kWriter : Role::kNone;
@@ -397,6 +397,15 @@ void DocumentWorld::queue(std::size_t context, Tab& tab, MadeEdit edit) {
   owner.calls[command] = call;
   edits_.emplace(number, std::move(edit));
   world_.feed(context, engine::Enqueue{command, 1, to_bytes(as_bytes(call.text))});
+}
+
+// --- restored servers ------------------------------------------------------------------------------------------------
+
+// Now and then a writer is gone for good along with what the server has lost: then only other devices can give it back.
+void DocumentWorld::restored() {
+  due_.clear();
+  World::Device& writer = *world_.devices_[prng_.below(static_cast<std::uint32_t>(world_.devices_.size()))];
+  if (world_.faults_.hit(Fault::kProfileRolledBack, 1, 3)) world_.roll_back(writer);
 }
 
 // --- the server's own work -------------------------------------------------------------------------------------------

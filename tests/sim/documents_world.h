@@ -59,6 +59,8 @@ class DocumentWorld {
   void refused(std::size_t context, std::uint32_t number);
   void settled(std::size_t context, const engine::Settled& settled);
   void counted(std::size_t context, const engine::Status& status);
+  // The server is back from a backup.
+  void restored();
 
   void act(std::size_t device);
   void server_work();
@@ -119,8 +121,10 @@ class DocumentWorld {
             const DocumentServer::Changes& page);
   void snapshot(std::size_t context, const std::string& space, std::optional<SpaceCursor> before,
                 std::shared_ptr<DocumentServer::Snapshot> so_far);
+  void repair(std::size_t context, Tab& tab, const std::string& space, const std::optional<SpaceCursor>& before,
+              const DocumentServer::Snapshot& all);
   void store(std::size_t context, Tab& tab, const std::string& space, const std::optional<SpaceCursor>& before,
-             const DocumentServer::Snapshot& all);
+             const DocumentServer::Snapshot& all, const EditNumbers& due);
   void tell_changes(std::size_t context, const std::string& space, const SpaceCursor& before,
                     const DocumentServer::Changes& page);
   void tell_reload(std::size_t context, const std::string& space);
@@ -132,6 +136,7 @@ class DocumentWorld {
   // the judge (documents_check.cc)
   [[nodiscard]] std::vector<std::string> spaces_of(const DeviceId& device) const;
   void check_replica(const Disk& disk, const DocumentTab& docs, const std::string& space, const std::string& who) const;
+  [[nodiscard]] EditNumbers held_by(const Disk& disk, const std::string& space) const;
   void check_edits() const;
   void check_document(const DocumentName& name, const DocumentRecord& record) const;
   void check_edit(const MadeEdit& edit, std::uint32_t number, const merge::MaybeValue& shown,
@@ -146,7 +151,8 @@ class DocumentWorld {
   std::uint64_t lives_ = 0;
   std::map<std::uint32_t, MadeEdit> edits_;
   DotNumbers numbers_;
-  std::set<SeenConflict> seen_conflicts_;
+  Books books_;
+  EditNumbers due_;  // what devices had, whoever made it, that have met the server since it was restored
   std::map<std::string, std::uint64_t> poked_;  // by space: the head everybody was told of
 };
 
