@@ -172,10 +172,22 @@ void DocumentWorld::repair(std::size_t context, Tab& tab, const std::string& spa
                 offers.size(), space.c_str());
   const std::uint64_t life = tab.life;
   const DeviceId device = owner.id;
+  if (OAS_MUTANT(kDocRepairUnheard)) store(context, tab, space, before, all, due);
   exchange(context, space, [=, this](DocumentServer& server, const DocumentServer::Now& now) -> Answered {
-    const DocumentServer::Repair done = server.repair(device, space, *before, offers, now);
-    if (!done.wrong.empty()) fail(done.wrong);
-    return [this, context, life, space, before, all, due = done.whole ? due : EditNumbers{}] {
+    const auto serve = [this, device, space, from = *before, offers](DocumentServer& one,
+                                                                     const DocumentServer::Now& then) {
+      const DocumentServer::Repair done = one.repair(device, space, from, offers, then);
+      if (!done.wrong.empty()) fail(done.wrong);
+      return done.whole;
+    };
+    // Long after, perhaps: the server may have been restored once more.
+    if (world_.faults_.hit(Fault::kRequestDoubled, 1, 4))
+      world_.at(world_.now_ + prng_.between(1, 20'000), [this, serve] {
+        (void)serve(world_.server_.documents(), world_.server_.documents_now({world_.wall(World::Device{})}));
+      });
+    const bool whole = serve(server, now);
+    if (OAS_MUTANT(kDocRepairUnheard)) return [] {};
+    return [this, context, life, space, before, all, due = whole ? due : EditNumbers{}] {
       if (Tab* const one = this->tab(context, life)) store(context, *one, space, before, all, due);
     };
   });
