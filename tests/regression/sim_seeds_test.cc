@@ -39,6 +39,7 @@ constexpr Story kDocuments[] = {
     {"3", "an edit waits though its event is gone and its tab is dead"},
     {"54", "a restored server does not know a document that a device holds"},
     {"1172", "a tab reads an edit between the word that it is refused and the end of its record"},
+    {"862", "a refused edit is removed by somebody whose profile went back to before it was refused"},
     {"1666", "a refused edit is sent again after somebody has removed what it had made"},
 };
 
@@ -59,6 +60,16 @@ BOOST_AUTO_TEST_CASE(worlds_of_documents_that_once_went_wrong_come_out_right) {
   for (const Story& story : kDocuments) {
     BOOST_TEST_CONTEXT(story.seed << ": " << story.sentence)
     BOOST_TEST(oas::sim::simulate({"--documents", "--seed", story.seed}) == 0);
+  }
+}
+
+// A device gives back what a restored server has lost and whoever made it has lost, too; without that, these worlds go wrong.
+BOOST_AUTO_TEST_CASE(a_restored_server_gets_back_what_a_lost_writer_had_made) {
+  for (const char* seed : {"12", "49", "156"}) {
+    BOOST_TEST_CONTEXT(seed) {
+      BOOST_TEST(oas::sim::simulate({"--documents", "--seed", seed}) == 0);
+      BOOST_TEST(oas::sim::simulate({"--documents", "--seed", seed, "--mutant", "kDocRepairLeftOut"}) == 1);
+    }
   }
 }
 
