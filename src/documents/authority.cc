@@ -34,9 +34,11 @@ std::size_t present(const Document& document, const Delta& delta) {
   return count;
 }
 
-void rename(Delta& delta, ByteView bytes) {
-  const Epoch derived{std::max<std::uint64_t>(hash64(bytes), 1)};
-  for (PlacedOp& placed : delta.ops) placed.op.dot.epoch = derived;
+Epoch derived(ByteView edit) { return {std::max<std::uint64_t>(hash64(edit), 1)}; }
+
+void rename(Delta& delta, ByteView edit) {
+  const Epoch epoch = derived(edit);
+  for (PlacedOp& placed : delta.ops) placed.op.dot.epoch = epoch;
 }
 
 OAS_COLD_BEGIN
@@ -103,6 +105,8 @@ Result<Judgement> judge(Document& document, ByteView edit, const merge::Stamp& s
     rename(delta, edit);
     if (present(document, delta) == delta.ops.size()) return Judgement{};
     OAS_TRY(dots, dots_of(delta));
+  } else if (document.version().contains({derived(edit), dots.first})) {
+    return Judgement{};  // a replica has given it back as it was taken before a restore
   }
   return take(document, std::move(delta), {&dots, 1}, stamp, aside);
 }

@@ -180,6 +180,21 @@ BOOST_AUTO_TEST_CASE(any_of_several_writers_operations_can_be_put_on_hold) {
   BOOST_TEST((other.backup.offer(other.lost(other.ann), 0, beyond).error().code == ErrorCode::kInvalidArgument));
 }
 
+// Refused, then sent again from its dead letter: it was taken under other dots. The restored server remembers neither, is offered
+// those, and may judge the first sending otherwise.
+BOOST_AUTO_TEST_CASE(what_was_taken_under_other_dots_is_known_when_its_first_sending_comes_again) {
+  Lost world;
+  const Bytes edit = world.bob.patch(R"([{"op":"inc","path":"/count","by":5}])");
+  const Bytes refused = void_change(world.server.document, edit).value();
+  BOOST_TEST_REQUIRE(apply_change(world.server.document, refused, rules()).has_value());
+  world.server.changes.push_back(refused);
+  BOOST_TEST_REQUIRE(*world.server.push(edit));
+  world.ann.pull(world.server);
+  BOOST_TEST(*world.backup.offer(world.lost(world.ann)));
+  BOOST_TEST(!*world.backup.push(edit));
+  BOOST_TEST(count_of(world.backup.document) == 5);
+}
+
 BOOST_AUTO_TEST_CASE(hostile_offers_are_refused) {
   Lost world;
   world.write(world.bob, R"([{"op":"inc","path":"/count","by":2}])");
