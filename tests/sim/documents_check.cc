@@ -181,6 +181,14 @@ void DocumentWorld::check_edits() const {
   }
 }
 
+// Whether it was ever taken under other dots than those it was made with.
+bool DocumentWorld::renamed(std::uint32_t number) const {
+  const auto forms = books_.taken_as.find(number);
+  return forms != books_.taken_as.end() &&
+         std::any_of(forms->second.begin(), forms->second.end(),
+                     [&](const auto& form) { return !form.contains(edits_.at(number).first); });
+}
+
 // Whether somebody wrote the place again who had seen this edit.
 bool DocumentWorld::seen_since(std::uint32_t number, const MadeEdit& edit, const EditNumbers& applied) const {
   return std::any_of(applied.begin(), applied.end(), [&](std::uint32_t other) {
@@ -240,13 +248,16 @@ void DocumentWorld::check_edit(const MadeEdit& edit, std::uint32_t number, const
     case Intent::kRemove:
     case Intent::kRemoveItem: {
       // Nothing comes back below a deletion but what somebody wrote who had not seen it, or made anew: a refused edit that is
-      // sent again after the deletion was made is such a one.
+      // sent again after the deletion was made is such a one. So is one that was sent again before, if a profile that went
+      // back had shown it as it was at first.
       if (here == nullptr) return;
       const bool reason = std::any_of(applied.begin(), applied.end(), [&](std::uint32_t other) {
         const MadeEdit& one = edits_.at(other);
         const bool there =
             one.place == edit.place || one.place.starts_with(edit.place + "/") || one.intent == Intent::kMake;
-        const bool sent_again = world_.ledger_.fates[other].corrected_at > number;
+        const Fate& fate = world_.ledger_.fates[other];
+        const bool sent_again =
+            fate.corrected_at > number || (fate.corrected && edit.seen_waiting.contains(other) && renamed(other));
         return other != number && there && one.intent != edit.intent && (!edit.seen.contains(other) || sent_again);
       });
       if (!reason) return fail("documents: what " + told(number, edit) + " removed is back");

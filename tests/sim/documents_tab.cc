@@ -55,6 +55,12 @@ std::set<WaitingEdit> queued_edits(const Disk& disk) {
 
 }  // namespace
 
+void DocumentTab::Doc::note_shown() {
+  shown = holds();
+  shown_waiting.clear();
+  for (const auto& [first, number] : pending) shown_waiting.insert(number);
+}
+
 EditNumbers DocumentTab::Doc::holds() const {
   EditNumbers all = accepted;
   for (const auto& [first, number] : pending) all.insert(number);
@@ -104,7 +110,7 @@ const merge::Rules& DocumentTab::accepted_rules(const DocumentName& name) {
 
 merge::Shown DocumentTab::show(const DocumentName& name) {
   Doc& doc = open(name);
-  doc.shown = doc.holds();
+  doc.note_shown();
   doc.last = doc.replica.show(rules(name));
   return *doc.last;
 }
@@ -116,7 +122,7 @@ merge::Shown DocumentTab::shown_last(const DocumentName& name) {
 
 void DocumentTab::edited(const DocumentName& name) {
   Doc& doc = open(name);
-  doc.shown = doc.holds();
+  doc.note_shown();
   doc.last = doc.replica.view(rules(name));
 }
 

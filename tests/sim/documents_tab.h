@@ -36,9 +36,11 @@ class DocumentTab {
     EditNumbers accepted;
     std::map<merge::Dot, std::uint32_t> pending;
     EditNumbers shown;  // what the next edit has seen
+    EditNumbers shown_waiting;  // of these, what the server had not judged
     std::optional<merge::Shown> last;  // the same, as people saw it
     std::uint64_t next_n = 1;
     [[nodiscard]] EditNumbers holds() const;
+    void note_shown();
   };
 
   // `forget`: removes the record of an edit that a snapshot has brought.

@@ -372,6 +372,7 @@ void DocumentWorld::edit_as(std::size_t context, Tab& tab, const DocumentName& n
   edit.first = made->first;
   edit.delta = made->delta;
   edit.seen = doc.shown;
+  edit.seen_waiting = doc.shown_waiting;
   if (made->first.epoch == tab.docs->epoch) doc.next_n += made->count;
   queue(context, tab, std::move(edit));
 }

@@ -43,6 +43,7 @@ struct MadeEdit {
   std::string value;  // JSON text
   std::int64_t by{};
   EditNumbers seen;
+  EditNumbers seen_waiting;
 };
 
 class DocumentWorld {
@@ -141,6 +142,7 @@ class DocumentWorld {
   void check_document(const DocumentName& name, const DocumentRecord& record) const;
   void check_edit(const MadeEdit& edit, std::uint32_t number, const merge::MaybeValue& shown,
                   const EditNumbers& applied) const;
+  [[nodiscard]] bool renamed(std::uint32_t number) const;
   [[nodiscard]] bool seen_since(std::uint32_t number, const MadeEdit& edit, const EditNumbers& applied) const;
   void fail(std::string what) const;
 
