@@ -37,7 +37,7 @@ export const claim = {
         (figures.rateRatioToPgbench >= rate_ratio_min || asFastAsRowsCanBe) &&
         pouchRatio >= pouch_ratio_min,
       scope:
-        "one PostgreSQL with fsync on, SQLite with synchronous=FULL, PouchDB over LevelDB, which flushes nothing before it answers; the packaged server as a process of its own, 8 devices; CPU from /proc; the load generator is not counted; the same table and indexes on both sides",
+        "one PostgreSQL with fsync on, SQLite with synchronous=FULL, PouchDB over LevelDB, which flushes nothing before it answers; the packaged server as a process of its own, 8 devices; CPU from /proc; the load generator is not counted; the same table and indexes on both sides, and neither is vacuumed meanwhile",
       figures,
     };
   },
