@@ -251,8 +251,9 @@ export class Shelf {
     }
     for (const { name, edit } of settled) deletes.push(editRange(name, edit));
     for (const { name, state } of stood) puts.push(...this.stoodRecords(name, state));
-    // Relaxed: the server has it all, and cursor and states are lost together or not at all.
-    await this.#store.commit({ level: "durable", expects: [expect], deletes, puts });
+    // The server has it all; but the next request says that it is stored here, and what all have stored is folded away. A power
+    // cut must not take that back under edits that are made then.
+    await this.#store.commit({ level: "strict", expects: [expect], deletes, puts });
   }
 }
 

@@ -40,6 +40,7 @@ constexpr Story kDocuments[] = {
     {"54", "a restored server does not know a document that a device holds"},
     {"1172", "a tab reads an edit between the word that it is refused and the end of its record"},
     {"862", "a refused edit is removed by somebody whose profile went back to before it was refused"},
+    {"864", "a power cut takes back a cursor that the device has acknowledged, under its next edit"},
     {"1666", "a refused edit is sent again after somebody has removed what it had made"},
 };
 

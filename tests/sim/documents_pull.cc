@@ -106,7 +106,7 @@ void DocumentWorld::take(std::size_t context, Tab& tab, const std::string& space
       return pulled_all(context, reader, space);
     }
     engine::Persist persist = reader.docs->accept(space, before, page);
-    commit(context, std::move(persist), [this, context, space, before, page](Tab& one, Commit end) {
+    commit(context, std::move(persist), true, [this, context, space, before, page](Tab& one, Commit end) {
       if (end == Commit::kDone) {
         one.docs->stands_at(space, page.cursor);
         tell_changes(context, space, before, page);
@@ -199,17 +199,18 @@ void DocumentWorld::store(std::size_t context, Tab& tab, const std::string& spac
                           const EditNumbers& due) {
   exclusive(tab, space, [this, context, space, before, all, due] {
     const Incarnation server = all.cursor.incarnation;
-    commit(context, store_snapshot(space, before, all), [this, context, space, server, due](Tab& one, Commit end) {
-      if (end == Commit::kDone) {
-        // Restored once more in between, it has lost that again.
-        if (server == world_.server_.documents_now({}).incarnation) due_.insert(due.begin(), due.end());
-        one.docs->refresh(space);
-        tell_reload(context, space);
-      }
-      turn_ended(one, space);
-      if (end != Commit::kFailed) return ask(context, one, space);
-      pull_ended(one, context, space);
-    });
+    commit(context, store_snapshot(space, before, all), true,
+           [this, context, space, server, due](Tab& one, Commit end) {
+             if (end == Commit::kDone) {
+               // Restored once more in between, it has lost that again.
+               if (server == world_.server_.documents_now({}).incarnation) due_.insert(due.begin(), due.end());
+               one.docs->refresh(space);
+               tell_reload(context, space);
+             }
+             turn_ended(one, space);
+             if (end != Commit::kFailed) return ask(context, one, space);
+             pull_ended(one, context, space);
+           });
   });
 }
 
@@ -244,28 +245,30 @@ void DocumentWorld::turn_ended(Tab& tab, const std::string& space) {
 }
 
 // The tab may be killed or the power cut while the transaction is on its way.
-void DocumentWorld::commit(std::size_t context, engine::Persist persist, std::function<void(Tab&, Commit)> ended) {
+void DocumentWorld::commit(std::size_t context, engine::Persist persist, bool strict,
+                           std::function<void(Tab&, Commit)> ended) {
   const std::size_t index = world_.contexts_[context]->device;
   const std::uint64_t life = tabs_.at(context).life;
-  world_.at(world_.now_ + prng_.between(1, 4), [this, context, index, life, powers = world_.devices_[index]->powers,
-                                                persist = std::move(persist), ended = std::move(ended)] {
-    World::Device& device = *world_.devices_[index];
-    const bool alive = tab(context, life) != nullptr;
-    if (device.powers != powers || (!alive && prng_.chance(1, 2))) return;
-    Commit end = Commit::kDone;
-    if (world_.now_ < device.quota_until && !persist.puts.empty()) {
-      end = Commit::kFailed;
-    } else if (world_.faults_.hit(Fault::kConnectionLost, 1, 60)) {
-      end = Commit::kFailed;
-      if (prng_.chance(1, 2)) (void)device.disk.commit(persist, false);
-    } else if (!device.disk.commit(persist, false)) {
-      end = Commit::kConflict;
-    }
-    if (tracing)
-      std::printf("%lld: context %zu stores documents: %d\n", static_cast<long long>(world_.now_), context,
-                  static_cast<int>(end));
-    if (alive) run(context, life, [ended, end](Tab& one) { ended(one, end); });
-  });
+  world_.at(world_.now_ + prng_.between(1, 4),
+            [this, context, index, life, strict, powers = world_.devices_[index]->powers, persist = std::move(persist),
+             ended = std::move(ended)] {
+              World::Device& device = *world_.devices_[index];
+              const bool alive = tab(context, life) != nullptr;
+              if (device.powers != powers || (!alive && prng_.chance(1, 2))) return;
+              Commit end = Commit::kDone;
+              if (world_.now_ < device.quota_until && !persist.puts.empty()) {
+                end = Commit::kFailed;
+              } else if (world_.faults_.hit(Fault::kConnectionLost, 1, 60)) {
+                end = Commit::kFailed;
+                if (prng_.chance(1, 2)) (void)device.disk.commit(persist, strict);
+              } else if (!device.disk.commit(persist, strict)) {
+                end = Commit::kConflict;
+              }
+              if (tracing)
+                std::printf("%lld: context %zu stores documents: %d\n", static_cast<long long>(world_.now_), context,
+                            static_cast<int>(end));
+              if (alive) run(context, life, [ended, end](Tab& one) { ended(one, end); });
+            });
 }
 
 }  // namespace oas::sim

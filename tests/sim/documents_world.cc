@@ -86,7 +86,7 @@ void DocumentWorld::born(std::size_t context) {
 void DocumentWorld::forget(std::size_t context, engine::KeyRange edit) {
   engine::Persist persist;
   persist.deletes.push_back(std::move(edit));
-  commit(context, std::move(persist), [](Tab&, Commit) {});
+  commit(context, std::move(persist), false, [](Tab&, Commit) {});
 }
 
 // Edits in dead letters are no longer part of their documents, whoever stored the letter.
@@ -229,7 +229,7 @@ void DocumentWorld::leave(std::size_t context, const WaitingEdit& edit) {
   drop(context, edit);
   engine::Persist persist;
   persist.deletes.push_back(one_record(edit_key(edit.name, edit.first)));
-  commit(context, std::move(persist), [this, context, edit](Tab&, Commit) { drop(context, edit); });
+  commit(context, std::move(persist), false, [this, context, edit](Tab&, Commit) { drop(context, edit); });
 }
 
 void DocumentWorld::drop(std::size_t context, const WaitingEdit& edit) {

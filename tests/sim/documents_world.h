@@ -132,7 +132,7 @@ class DocumentWorld {
   void exclusive(Tab& tab, const std::string& space, std::function<void()> work);
   void turn_ended(Tab& tab, const std::string& space);
   enum class Commit : std::uint8_t { kDone, kConflict, kFailed };
-  void commit(std::size_t context, engine::Persist persist, std::function<void(Tab&, Commit)> ended);
+  void commit(std::size_t context, engine::Persist persist, bool strict, std::function<void(Tab&, Commit)> ended);
 
   // the judge (documents_check.cc)
   [[nodiscard]] std::vector<std::string> spaces_of(const DeviceId& device) const;
