@@ -30,7 +30,8 @@ Document open_state(ByteView body) {
 Books::Dots dots_in(ByteView change) {
   Books::Dots dots;
   if (change.empty()) return dots;
-  for (const merge::PlacedOp& placed : merge::decode_delta(change.subspan(1))->ops) dots.insert(placed.op.dot);
+  const merge::Delta delta = *merge::decode_delta(change.subspan(1));
+  for (const merge::PlacedOp& placed : delta.ops) dots.insert(placed.op.dot);
   return dots;
 }
 
