@@ -1,6 +1,6 @@
 /** Requests of the documents' own, beside the queue. */
 
-import type { FetchTransport } from "../browser/transport.ts";
+import { type FetchTransport, readBody } from "../browser/transport.ts";
 import { failure, type OfflineSyncError } from "../core/errors.ts";
 
 export const TIMEOUT_MS = 30_000;
@@ -16,6 +16,19 @@ export async function answerOf(transport: FetchTransport, ask: () => Promise<Res
   await response.body?.cancel();
   return once();
 }
+
+/** Rejects with `foreign_reply` for what is no JSON. */
+export async function jsonOf(response: Response): Promise<unknown> {
+  const body = await readBody(response);
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch (error) {
+    throw failure("foreign_reply", "the answer is no JSON", { cause: error });
+  }
+}
+
+/** An answer that is not one of ours, whatever else it is. */
+export const foreign = (): OfflineSyncError => failure("foreign_reply", "the answer is not one of ours");
 
 /** What an answer that is no 2xx says. */
 export async function refusalOf(path: string, response: Response): Promise<OfflineSyncError> {

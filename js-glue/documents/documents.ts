@@ -161,7 +161,7 @@ export class Documents {
     const remakes = new Remakes({ engine, replicas, shelf, edits, pull });
     const left = ({ name, edit }: WaitingEdit, letter: string): Promise<void> => stale(name, edit, letter);
     const leftovers = new Leftovers({ engine, shelf, edits, stale: left });
-    const mended = (snapshot: Snapshot): Promise<void> =>
+    const mended = (snapshot: Snapshot): Promise<boolean> =>
       repair({ transport, shelf, core, deviceId: device, failed }, snapshot);
     const puller = new Puller({ transport, shelf, replicas, channel, device, failed, leftovers, repair: mended });
     for (const { name, edit } of gone) edits.drop(name, edit); // other contexts may show them

@@ -6,10 +6,10 @@
  * it began from; when another context was first, everything is read anew. So it does not matter who pulls, or how many do.
  */
 
-import { type FetchTransport, readBody } from "../browser/transport.ts";
+import type { FetchTransport } from "../browser/transport.ts";
 import { fromBase64 } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
-import { answerOf, refusalOf, TIMEOUT_MS } from "./asking.ts";
+import { answerOf, foreign, jsonOf, refusalOf, TIMEOUT_MS } from "./asking.ts";
 import type { DocumentChannel } from "./contexts.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { Snapshot } from "./repair.ts";
@@ -22,6 +22,8 @@ const PAGE_MAX = 500;
 const SILENCE_MS_MAX = 50_000;
 const LINE_CHARS_MAX = 100_000;
 const CONFLICTS_MAX = 20;
+/** Read in a row, because a restored server took back what the one before lacked; mostly two. */
+const SNAPSHOTS_MAX = 5;
 /** Of one space, on one device; all of them are stored in one transaction. */
 const SNAPSHOT_DOCUMENTS_MAX = 100_000;
 
@@ -33,8 +35,8 @@ export interface PullerOptions {
   readonly device: string;
   readonly failed: (error: Error) => void;
   readonly leftovers: Pick<Leftovers, "judged" | "leave">;
-  /** Of what a restored server has lost, before its snapshot is stored here. */
-  readonly repair: (snapshot: Snapshot) => Promise<void>;
+  /** Of what a restored server has lost, before its snapshot is stored here; whether something was taken. */
+  readonly repair: (snapshot: Snapshot) => Promise<boolean>;
 }
 
 interface ChangesPage {
@@ -137,12 +139,15 @@ export class Puller {
 
   async #pullOnce(space: string): Promise<void> {
     let conflicts = 0;
+    let snapshots = 0;
     for (let more = true; more; ) {
       if (this.signal.aborted) throw failure("closed", "the documents are closed");
       const before = await this.#options.shelf.cursor(space);
       const page = before === undefined ? undefined : await this.#changes(space, before);
       try {
-        more = page ? await this.#take(space, before, page) : await this.#snapshot(space, before);
+        more = page
+          ? await this.#take(space, before, page)
+          : await this.#snapshot(space, before, ++snapshots < SNAPSHOTS_MAX);
       } catch (error) {
         // Another context was first: its states are the ones to go on from.
         if (asFailure(error, "internal").code !== "storage_conflict" || ++conflicts > CONFLICTS_MAX) throw error;
@@ -194,8 +199,8 @@ export class Puller {
     };
   }
 
-  /** All documents of the space as they are; true = changes may have come since. */
-  async #snapshot(space: string, before: string | undefined): Promise<boolean> {
+  /** All documents of the space as they are; true = changes may have come since. `repairs`: read again what was repaired. */
+  async #snapshot(space: string, before: string | undefined, repairs: boolean): Promise<boolean> {
     const { shelf, replicas, channel } = this.#options;
     const states: { name: { space: string; key: string }; state: Uint8Array }[] = [];
     let cursor: string | undefined;
@@ -217,7 +222,9 @@ export class Puller {
     }
     if (cursor === undefined) throw foreign();
     const at = cursor;
-    if (before !== undefined) await this.#options.repair({ space, cursor: before, states });
+    // What was taken is in the next snapshot. Were this one stored, and the server restored once more, nobody would have it.
+    if (before !== undefined && (await this.#options.repair({ space, cursor: before, states })) && repairs) return true;
+    if (this.signal.aborted) throw failure("closed", "the documents are closed");
     await replicas.exclusive(space, async () => {
       const stood = await shelf.standing(space);
       await shelf.pulled(space, before, at, { states, settled: [], stood, isWhole: true });
@@ -240,12 +247,7 @@ export class Puller {
       return undefined;
     }
     if (!response.ok) throw await refusalOf(path, response);
-    const body = await readBody(response);
-    try {
-      return JSON.parse(new TextDecoder().decode(body));
-    } catch (error) {
-      throw failure("foreign_reply", "the answer is no JSON", { cause: error });
-    }
+    return jsonOf(response);
   }
 
   // --- pokes ------------------------------------------------------------------------------------------------------------
@@ -315,8 +317,6 @@ export class Puller {
     this.#stop.abort();
   }
 }
-
-const foreign = (): Error => failure("foreign_reply", "the answer is not one of ours");
 
 function bytesOf(text: unknown): Uint8Array {
   const bytes = typeof text === "string" ? fromBase64(text) : undefined;

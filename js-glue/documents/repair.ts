@@ -4,11 +4,10 @@
  */
 
 import type { FetchTransport } from "../browser/transport.ts";
-import { readBody } from "../browser/transport.ts";
 import { toBase64 } from "../core/bytes.ts";
 import { type DocumentsCore, EMPTY_STATE } from "../core/documents-core.ts";
 import { asFailure, failure } from "../core/errors.ts";
-import { answerOf, refusalOf, TIMEOUT_MS } from "./asking.ts";
+import { answerOf, foreign, jsonOf, refusalOf, TIMEOUT_MS } from "./asking.ts";
 import { type DocumentName, entityOf } from "./names.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -38,20 +37,25 @@ interface Offer {
   readonly delta: string;
 }
 
-/** Resolves when the server has everything it wants. Rejects when it should be asked again; nothing here has changed then. */
-export async function repair(options: RepairOptions, snapshot: Snapshot): Promise<void> {
+/**
+ * Resolves when the server has everything it wants, with whether it took something. Rejects when it should be asked again; nothing
+ * here has changed then.
+ */
+export async function repair(options: RepairOptions, snapshot: Snapshot): Promise<boolean> {
+  let taken = 0;
   let offers: Offer[] = [];
   let chars = 0;
   for await (const offer of lost(options, snapshot)) {
     if (offers.length >= DOCUMENTS_MAX || chars + offer.delta.length > CHARS_MAX) {
-      await send(options, snapshot, offers);
+      taken += await send(options, snapshot, offers);
       offers = [];
       chars = 0;
     }
     offers.push(offer);
     chars += offer.delta.length;
   }
-  if (offers.length > 0) await send(options, snapshot, offers);
+  if (offers.length > 0) taken += await send(options, snapshot, offers);
+  return taken > 0;
 }
 
 async function* lost({ shelf, core, failed }: RepairOptions, { space, states }: Snapshot): AsyncGenerator<Offer> {
@@ -68,24 +72,32 @@ async function* lost({ shelf, core, failed }: RepairOptions, { space, states }: 
   }
 }
 
+/** How many of them were taken. */
 async function send(
   { transport, deviceId, failed }: RepairOptions,
   { space, cursor }: Snapshot,
   documents: readonly Offer[],
-): Promise<void> {
+): Promise<number> {
   const body = { space, deviceId, cursor, documents };
   const response = await answerOf(transport, () => transport.post(PATH, body, TIMEOUT_MS));
   if (!response.ok) {
-    const { status } = response;
+    const isFinal = isOurs(response) && !passes(response.status);
     const refusal = await refusalOf(PATH, response);
-    if (status === 401 || status === 408 || status === 429 || status >= 500) throw refusal;
+    if (!isFinal) throw refusal;
     // A reader's, or a server without the route: it will not take them later, either, and the snapshot counts.
-    return failed(refusal);
+    failed(refusal);
+    return 0;
   }
-  const answer: unknown = JSON.parse(new TextDecoder().decode(await readBody(response)));
-  const { refused } = (answer ?? {}) as {
-    readonly refused?: readonly { readonly key: string; readonly code: string }[];
-  };
-  const [first] = refused ?? [];
+  const { taken, refused } = ((await jsonOf(response)) ?? {}) as Record<string, unknown>;
+  if (typeof taken !== "number" || !Array.isArray(refused)) throw foreign();
+  const [first] = refused as readonly { readonly key?: unknown; readonly code?: unknown }[];
   if (first) failed(failure("rejected", `a restored server did not take ${first.key} back: ${first.code}`));
+  return taken;
 }
+
+/** Not a page of something in between, which must not cost anybody his work. */
+const isOurs = (response: Response): boolean =>
+  response.headers.get("content-type")?.startsWith("application/problem+json") ?? false;
+
+/** Another time it may be answered otherwise. */
+const passes = (status: number): boolean => status === 401 || status === 408 || status === 429 || status >= 500;

@@ -4,15 +4,35 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { OfflineSync } from "../../js-glue/browser/index.ts";
 import { DocumentsCore, type Edit, type RulesHandle } from "../../js-glue/core/documents-core.ts";
+import type { withDocuments } from "../../js-glue/documents/index.ts";
 import { type Mark, type Reply, START, segment, type TestEvent } from "./frames.ts";
 import type { TestClient } from "./harness.ts";
 
+const WAIT_MS_MAX = 20_000;
 const root = process.env["OAS_ROOT"] ?? process.cwd();
 
 export async function documentsCore(): Promise<DocumentsCore> {
   const bytes = await readFile(join(root, "dist/documents.wasm"));
   return DocumentsCore.create(await WebAssembly.compile(bytes));
+}
+
+/** As a user's program has them, bundled. */
+export interface Library {
+  open(options: object): OfflineSync;
+  withDocuments: typeof withDocuments;
+}
+
+export async function library(): Promise<Library> {
+  const [main, documents] = ["offline-ai-sync", "offline-ai-sync/documents"];
+  return { ...(await import(main as string)), ...(await import(documents as string)) } as Library;
+}
+
+/** Returns also when it did not come: what is asserted next says what is missing. */
+export async function until(done: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + WAIT_MS_MAX; !(await done()) && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 export interface Change {

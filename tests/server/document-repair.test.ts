@@ -8,39 +8,36 @@ import { rmSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { OfflineSync } from "../../js-glue/browser/index.ts";
 import type { DocumentsCore } from "../../js-glue/core/documents-core.ts";
-import type { withDocuments } from "../../js-glue/documents/index.ts";
 import { databaseKinds } from "./databases.ts";
-import { Device, documentsCore } from "./document-device.ts";
+import { Device, documentsCore, type Library, library, until } from "./document-device.ts";
 import { TestClient, TestServer } from "./harness.ts";
 
 const SCHEMA = { "/n": "counter" };
-const WAIT_MS_MAX = 20_000;
 
 interface Plan {
   readonly [name: string]: unknown;
 }
-/** As a user's program has them, bundled. */
-interface Entries {
-  open(options: object): OfflineSync;
-  withDocuments: typeof withDocuments;
-}
-
 for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
   describe("a restored server gets documents back", { skip: kind.skip }, () => {
     let server: TestServer;
     let core: DocumentsCore;
-    let lib: Entries;
+    let lib: Library;
     /** Where requests to the first server go. */
     let target: string | undefined;
+    /** What stands between a device and the server answers what it gives back. */
+    let between: (() => Response) | undefined;
     const engines: OfflineSync[] = [];
     const realFetch = globalThis.fetch;
 
     before(async () => {
       server = await TestServer.start(kind, { cleanupIntervalMs: 0 });
       core = await documentsCore();
-      const [main, documents] = ["offline-ai-sync", "offline-ai-sync/documents"];
-      lib = { ...(await import(main as string)), ...(await import(documents as string)) } as Entries;
-      globalThis.fetch = (input, init) => realFetch(String(input).replace(server.url, target ?? server.url), init);
+      lib = await library();
+      globalThis.fetch = async (input, init) => {
+        const url = String(input);
+        if (between && url.endsWith("/sync/repair")) return between();
+        return realFetch(url.replace(server.url, target ?? server.url), init);
+      };
     });
     after(async () => {
       globalThis.fetch = realFetch;
@@ -85,18 +82,18 @@ for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
       return { app, plans, bob, events, failures, file, folder, key };
     }
 
-    async function until(done: () => Promise<boolean>): Promise<void> {
-      for (const end = Date.now() + WAIT_MS_MAX; !(await done()); ) {
-        if (Date.now() > end) return; // what is asserted next says what is missing
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    }
-
     test("from a device that only read it, and once more from its writer it changes nothing", async () => {
       const { plans, bob, events, failures, file, folder } = await world("seen");
       const copy = await restored(file, folder);
       target = copy.url;
       try {
+        for (const status of [200, 404, 503]) {
+          between = () =>
+            new Response("<html>Please sign in</html>", { status, headers: { "content-type": "text/html" } });
+          await assert.rejects(plans.pull());
+          assert.deepEqual(await plans.get("1"), { a: 2, n: 5 });
+        }
+        between = undefined;
         await until(async () => {
           await plans.pull();
           return (await plans.get("2")) !== undefined;
@@ -157,6 +154,7 @@ for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
         assert.deepEqual(await offer(here.client), [200, 1]);
         assert.deepEqual(await offer(here.client), [200, 0]);
         assert.equal((await copy.query("SELECT 1 AS n FROM record WHERE doc_key = 'plan/9'")).length, 1);
+        assert.match(await copy.sync.metrics.text(), /verdict="mended"\} 1\n/);
       } finally {
         await copy.end();
       }

@@ -178,17 +178,21 @@ void DocumentWorld::repair(std::size_t context, Tab& tab, const std::string& spa
                                                                      const DocumentServer::Now& then) {
       const DocumentServer::Repair done = one.repair(device, space, from, offers, then);
       if (!done.wrong.empty()) fail(done.wrong);
-      return done.whole;
+      return done;
     };
     // Long after, perhaps: the server may have been restored once more.
     if (world_.faults_.hit(Fault::kRequestDoubled, 1, 4))
       world_.at(world_.now_ + prng_.between(1, 20'000), [this, serve] {
         (void)serve(world_.server_.documents(), world_.server_.documents_now({world_.wall(World::Device{})}));
       });
-    const bool whole = serve(server, now);
+    const DocumentServer::Repair done = serve(server, now);
     if (OAS_MUTANT(kDocRepairUnheard)) return [] {};
-    return [this, context, life, space, before, all, due = whole ? due : EditNumbers{}] {
-      if (Tab* const one = this->tab(context, life)) store(context, *one, space, before, all, due);
+    return [this, context, life, space, before, all, due = done.whole ? due : EditNumbers{}, taken = done.taken] {
+      Tab* const one = this->tab(context, life);
+      if (one == nullptr) return;
+      // What was taken is in the next snapshot. Were this one stored, and the server restored once more, nobody would have it.
+      if (taken) return snapshot(context, space, before, nullptr);
+      store(context, *one, space, before, all, due);
     };
   });
 }

@@ -131,11 +131,13 @@ DocumentServer::Repair DocumentServer::repair(const DeviceId& device, const std:
   // Of a history that goes on nothing can be lost: what is not there was taken away on purpose.
   if (!(before.incarnation.minted_at < now.incarnation.minted_at)) return {};
   const auto at = spaces.find(name);
-  if (at == spaces.end() || role_of(at->second, device) != Role::kWriter) return {.whole = false, .wrong = {}};
+  if (at == spaces.end() || role_of(at->second, device) != Role::kWriter)
+    return {.whole = false, .taken = false, .wrong = {}};
   Repair all;
   for (const Offer& offer : offers) {
     Repair one = mend(at->second, device, {name, offer.key}, offer, now);
     all.whole &= one.whole;
+    all.taken |= one.taken;
     if (all.wrong.empty()) all.wrong = std::move(one.wrong);
   }
   return all;
@@ -159,6 +161,7 @@ DocumentServer::Repair DocumentServer::mend(Space& space, const DeviceId& device
     if (judgement.error().code != ErrorCode::kStaleEdit)
       out.wrong = "is refused: " + std::string(error_info(judgement.error().code).name);
   } else {
+    out.taken = judgement->changed;
     EditNumbers numbers = brought(before.holds, offer, judgement->change, out.wrong);
     if (judgement->changed) {
       DocumentRecord& record = space.records[name.key];

@@ -105,6 +105,7 @@ class DocumentServer {
                                                  std::size_t rows_max) const;
   struct Repair {
     bool whole = true;  // all that was offered is here now, as far as it may be
+    bool taken = false;  // some of it was not here before
     std::string wrong;  // what the judge has to say
   };
   // From a replica that stood at `before`; each document by itself.

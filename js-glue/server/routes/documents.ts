@@ -182,19 +182,23 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       const { device } = await server.store.read((reads) => ownDevice(reads, identity, deviceId));
       const refused: { key: string; code: string }[] = [];
       let taken = 0;
-      // Of a history that goes on nothing can be lost: what is not there was taken away on purpose.
-      for (const { key, delta } of isOlder(server.store.incarnation, cursor) ? documents : []) {
+      const mend = async (key: string, delta: string): Promise<void> => {
         const offered = { space, device, key, delta: Buffer.from(delta, "base64") };
-        try {
-          if (await server.store.write(({ connection }) => server.documents.mend(connection, identity, offered)))
-            taken += 1;
-          server.metrics.documentEdit("mended");
-        } catch (error) {
-          if (!(error instanceof Reject)) throw error;
-          refused.push({ key, code: error.code });
-        }
+        if (!(await server.store.write(({ connection }) => server.documents.mend(connection, identity, offered))))
+          return;
+        taken += 1;
+        server.metrics.documentEdit("mended");
+      };
+      try {
+        // Of a history that goes on nothing can be lost: what is not there was taken away on purpose.
+        for (const { key, delta } of isOlder(server.store.incarnation, cursor) ? documents : [])
+          await mend(key, delta).catch((error: unknown) => {
+            if (!(error instanceof Reject)) throw error;
+            refused.push({ key, code: error.code });
+          });
+      } finally {
+        if (taken > 0) server.documents.poke(identity.tenant, spaceIdOf(space, identity.principal));
       }
-      if (taken > 0) server.documents.poke(identity.tenant, spaceIdOf(space, identity.principal));
       return { ...json(200, { taken, refused }), weight: documents.length };
     },
   ),
