@@ -35,17 +35,27 @@ function scan(count, seed) {
   return requests;
 }
 
+/** How `shifting` is made: the items, the ranks that are asked for and how likely, and how many swaps after how many requests. */
+export const shiftingFacts = {
+  items: 8_000,
+  popular: 4_000,
+  chance: (rank) => Math.log((rank + 2) / (rank + 1)) / Math.log(4_000), // what `skewed` comes to
+  epoch: 1_000,
+  swaps: 200,
+};
+
 /** What is popular changes: every thousand requests a twentieth of the ranks goes to other items. */
 function shifting(count, seed) {
+  const { items, popular, epoch, swaps } = shiftingFacts;
   const next = random(seed);
-  const sizes = Array.from({ length: 8_000 }, () => size(next));
+  const sizes = Array.from({ length: items }, () => size(next));
   const ranks = sizes.map((_, id) => id);
   return Array.from({ length: count }, (_, i) => {
-    for (let swaps = i % 1_000 === 0 ? 200 : 0; swaps > 0; swaps--) {
-      const [a, b] = [Math.floor(next() * 4_000), Math.floor(next() * 8_000)];
+    for (let left = i % epoch === 0 ? swaps : 0; left > 0; left--) {
+      const [a, b] = [Math.floor(next() * popular), Math.floor(next() * items)];
       [ranks[a], ranks[b]] = [ranks[b], ranks[a]];
     }
-    const id = ranks[skewed(next, 4_000)];
+    const id = ranks[skewed(next, popular)];
     return [`item/${id}`, sizes[id]];
   });
 }
