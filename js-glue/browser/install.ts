@@ -3,13 +3,14 @@
  *
  * The install id is drawn once, in the transaction that creates the database, and stands in its `genesis` record. A copy
  * lies outside IndexedDB (OPFS, else localStorage), written once. When the two disagree, the database was emptied behind
- * our back: the copy wins, so the server still knows the device, and the loss is reported.
+ * our back: the copy wins, so the server still knows the device, and the loss is reported. Once they agree, the record
+ * says so: a database that still has it was not emptied, and a start need not wait for the other place.
  */
 
 import { after, joinBytes, sameBytes, utf8 } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
-import type { Crypto, Store } from "../core/ports.ts";
-import { GENESIS_KEY, INSTALL_ID_BYTES, readGenesis, writeGenesis } from "./genesis.ts";
+import type { Crypto, Expectation, Level, Store } from "../core/ports.ts";
+import { agrees, GENESIS_KEY, INSTALL_ID_BYTES, markAgreed, readGenesis, writeGenesis } from "./genesis.ts";
 
 /** The copy that does not live or die with the database. Neither call rejects. */
 export interface OutsideCopy {
@@ -29,41 +30,42 @@ export async function settleInstallation(
   outside: OutsideCopy,
   fresh: () => { readonly installId: Uint8Array; readonly wall: number },
 ): Promise<Installation> {
+  let lost = false;
   for (;;) {
-    const [record, copy] = await Promise.all([
-      store.scan({ from: GENESIS_KEY, to: after(GENESIS_KEY) }, 1).then((records) => records[0]?.value),
-      outside.read(),
-    ]);
+    const record = (await store.scan({ from: GENESIS_KEY, to: after(GENESIS_KEY) }, 1))[0]?.value;
     const own = readGenesis(record);
-    if (own && copy && sameBytes(own, copy)) return { installId: own, lost: false };
+    if (own && agrees(record)) return { installId: own, lost };
+    const copy = await outside.read();
     if (own && !copy) {
       await outside.write(own);
-      return { installId: own, lost: false };
+      if (!(await outside.read())) return { installId: own, lost }; // no place to keep it: tried again next time
     }
     const { installId, wall } = fresh();
-    const next = copy ?? installId;
-    const batch = {
-      level: "strict",
-      expects: [
-        record
-          ? { kind: "equals" as const, key: GENESIS_KEY, value: record }
-          : { kind: "absent" as const, key: GENESIS_KEY, value: new Uint8Array(0) },
-      ],
-      deletes: [],
-      puts: [{ key: GENESIS_KEY, value: writeGenesis(next, wall) }],
-    } as const;
-    const settled = await store.commit(batch).then(
-      () => true,
-      (error: unknown) => {
-        if ((error as { code?: unknown }).code === "storage_conflict") return false; // another tab was first: look again
-        throw error;
-      },
-    );
-    if (!settled) continue;
-    if (!copy) await outside.write(next);
+    const next = copy ?? own ?? installId;
+    const kept = own !== undefined && sameBytes(own, next);
+    const value = kept && record ? record.slice() : writeGenesis(next, wall);
+    const settled = kept || copy !== undefined;
+    if (settled) markAgreed(value);
+    const taken = await replace(store, record, value, kept ? "durable" : "strict");
+    if (!taken) continue; // another tab was first: look again
     // Without a copy an emptied database cannot be told from a new one; without genesis it can.
-    return { installId: next, lost: copy !== undefined || record === undefined };
+    lost ||= !kept && (copy !== undefined || record === undefined);
+    if (settled) return { installId: next, lost };
   }
+}
+
+/** False when the record is no longer `before`. */
+function replace(store: Store, before: Uint8Array | undefined, value: Uint8Array, level: Level): Promise<boolean> {
+  const expects: Expectation = before
+    ? { kind: "equals", key: GENESIS_KEY, value: before }
+    : { kind: "absent", key: GENESIS_KEY, value: new Uint8Array(0) };
+  return store.commit({ level, expects: [expects], deletes: [], puts: [{ key: GENESIS_KEY, value }] }).then(
+    () => true,
+    (error: unknown) => {
+      if ((error as { code?: unknown }).code === "storage_conflict") return false;
+      throw error;
+    },
+  );
 }
 
 /** hash(install id, server, subject): one shared tablet is one device per user and server, and the id tells neither. */
