@@ -7,6 +7,7 @@ import { failure } from "../core/errors.ts";
 import { coreFactory, type WasmOptions } from "../core/load.ts";
 import { EngineLoop, type LoopListener } from "../core/loop.ts";
 import type { Core, CreateCore, Store } from "../core/ports.ts";
+import { ReadAhead } from "../core/read-ahead.ts";
 import { Settlements } from "../core/settlements.ts";
 import {
   drain,
@@ -21,7 +22,8 @@ import { broadcastChannel, canonicalUrl, type SettledNotice, shareSettled, syste
 import { databaseName } from "./database.ts";
 import { keepDictionary } from "./dictionary.ts";
 import { withEngine } from "./engine-status.ts";
-import { deviceIdOf, settleInstallation } from "./install.ts";
+import { INSTALL_ID_BYTES } from "./genesis.ts";
+import { deviceIdOf, type OutsideCopy, settleInstallation } from "./install.ts";
 import type { Journal } from "./journal.ts";
 import { outsideCopy } from "./outside-copy.ts";
 import { systemClock, systemRandom } from "./platform.ts";
@@ -83,14 +85,16 @@ async function firstOf(create: CreateCore): Promise<CreateCore> {
   };
 }
 
-async function settleDevice(
-  store: Store,
-  database: string,
-  { url, subject }: HostOptions,
-): Promise<{ readonly lost: boolean; readonly device: Uint8Array }> {
-  const fresh = () => ({ installId: systemRandom.bytes(16), wall: Date.now() });
-  const { installId, lost } = await settleInstallation(store, outsideCopy(database), fresh);
-  return { lost, device: await deviceIdOf(systemCrypto, installId, canonicalUrl(url), subject) };
+interface SettledDevice {
+  readonly installId: Uint8Array;
+  readonly device: Uint8Array;
+  readonly lost: boolean;
+}
+
+async function settleDevice(store: Store, outside: OutsideCopy, { url, subject }: HostOptions): Promise<SettledDevice> {
+  const fresh = () => ({ installId: systemRandom.bytes(INSTALL_ID_BYTES), wall: Date.now() });
+  const { installId, lost } = await settleInstallation(store, outside, fresh);
+  return { installId, lost, device: await deviceIdOf(systemCrypto, installId, canonicalUrl(url), subject) };
 }
 
 /**
@@ -106,9 +110,10 @@ export async function startHost(
   running: (host: Host) => void,
 ): Promise<void> {
   const database = databaseName(options.name, options.subject);
-  const [create, [store, { lost, device }]] = await Promise.all([
+  const outside = outsideCopy(database);
+  const [create, [store, { installId, lost, device }]] = await Promise.all([
     firstOf(coreFactory(options)),
-    opening.then(async (store) => [store, await settleDevice(store, database, options)] as const),
+    opening.then(async (store) => [store, await settleDevice(store, outside, options)] as const),
   ]);
   const transport = new FetchTransport({
     url: options.url,
@@ -121,7 +126,8 @@ export async function startHost(
         }
       : undefined,
   });
-  const ports = { create, store, transport, clock: systemClock, random: systemRandom };
+  const ahead = new ReadAhead(store, journal.epoch);
+  const ports = { create, store: ahead, transport, clock: systemClock, random: systemRandom };
   const settlements = new Settlements();
   const shared = shareSettled(database, (notice) => settlements.settled(notice));
   const loop = new EngineLoop(
@@ -169,6 +175,10 @@ export async function startHost(
   loop.enqueue(handed.calls);
   running({ ...tools, loop, store, transport, settlements, device, lost, register, close });
   await loop.start(journal.epoch, handed.next);
+  // Where somebody has cleared the place it lay in, the copy is written again.
+  void aside().then(async () => {
+    if (!(await outside.read()) && !over) await outside.write(installId);
+  });
   if (options.drains) void aside().then(() => keepDictionary({ loop, store, transport, device }));
 }
 

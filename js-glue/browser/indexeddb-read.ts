@@ -39,6 +39,8 @@ function read(db: IDBDatabase, range: KeyRange, limit: number): Records {
     tx.onabort = fail;
     const records = (store as RecordReader).getAllRecords?.({ query, count: limit });
     if (records) {
+      // Nothing more is asked: a writer who waits for this one need not wait until the answer was looked at, too.
+      tx.commit?.();
       records.onsuccess = () =>
         resolve(records.result.map(({ key, value }) => ({ key: asBytes(key), value: value as Uint8Array })));
       records.onerror = (event) => {

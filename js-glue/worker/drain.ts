@@ -17,6 +17,7 @@ import { Op, PHASES } from "../core/io.ts";
 import { coreFactory } from "../core/load.ts";
 import { EngineLoop, type LoopListener } from "../core/loop.ts";
 import { drainArgs, readDrained } from "../core/pages.ts";
+import { ReadAhead } from "../core/read-ahead.ts";
 
 export interface DrainOptions {
   readonly name: string;
@@ -67,10 +68,11 @@ export async function drain(options: DrainOptions): Promise<boolean> {
       log: () => undefined,
       ...(options.trace ? { trace: options.trace } : {}),
     };
+    const epoch = mintEpoch(systemRandom); // nothing is numbered here, so it never reaches storage
     const loop = new EngineLoop(
       {
         create: coreFactory({ wasmBinary: await options.core() }),
-        store,
+        store: new ReadAhead(store, epoch),
         transport,
         clock: systemClock,
         random: systemRandom,
@@ -84,8 +86,7 @@ export async function drain(options: DrainOptions): Promise<boolean> {
       listener,
     );
     try {
-      // Nothing is numbered here, so the epoch never reaches storage; a context must have one all the same.
-      await loop.start(mintEpoch(systemRandom), [1, 1, 1, 1, 1]);
+      await loop.start(epoch, [1, 1, 1, 1, 1]);
       await takeDictionary(loop, store);
       return await drainWhileFollowing(loop, options.budgetMs, () => phase);
     } finally {

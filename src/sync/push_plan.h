@@ -53,7 +53,7 @@ struct Damage {
 class PushPlan {
  public:
   static constexpr std::uint32_t kPageSegments = 24;  // about a megabyte of the largest segments
-  static constexpr std::uint32_t kFirstPageSegments = 8;  // before a request has told how much it takes
+  static constexpr std::uint32_t kFirstPageSegments = 4;  // before a request has told how much it takes
 
   struct Budget {
     std::uint32_t events{};

@@ -116,6 +116,7 @@ void World::start(Context& context, const std::array<std::uint64_t, kLaneCount>&
   context.engine = std::make_unique<engine::Engine>();
   ++context.instance;
   context.loads.clear();
+  context.ahead.clear();
   context.sends.clear();
   context.log.clear();
   context.nudged = false;
@@ -281,15 +282,7 @@ void World::carry_out(std::size_t index, const engine::Output& output) {
   if (const auto* one = std::get_if<engine::Persist>(&output)) {
     persist(index, *one);
   } else if (const auto* load = std::get_if<engine::Load>(&output)) {
-    context.loads[load->load] = *load;
-    const std::uint32_t instance = context.instance;
-    at(now_ + 1, [this, index, instance, load = *load] {
-      Context& reader = *contexts_[index];
-      if (reader.instance != instance) return;
-      reader.loads.erase(load.load);
-      if (faults_.hit(Fault::kReadFailed, 1, 150)) return feed(index, engine::LoadFailed{load.load});
-      feed(index, engine::Loaded{load.load, devices_[reader.device]->disk.scan(load.range, load.records_max)});
-    });
+    read(index, *load);
   } else if (const auto* request = std::get_if<engine::Send>(&output)) {
     send(index, *request);
   } else if (const auto* tell = std::get_if<engine::Tell>(&output)) {
@@ -314,9 +307,24 @@ void World::carry_out(std::size_t index, const engine::Output& output) {
 
 // --- storage ---------------------------------------------------------------------------------------------------------
 
+void World::read(std::size_t index, const engine::Load& load) {
+  Context& context = *contexts_[index];
+  context.loads[load.load] = load;
+  if (load.range.from == queue::lease_key()) begin_round(index);
+  at(now_ + 1, [this, index, instance = context.instance, load] {
+    Context& reader = *contexts_[index];
+    if (reader.instance != instance) return;
+    reader.loads.erase(load.load);
+    if (faults_.hit(Fault::kReadFailed, 1, 150)) return feed(index, engine::LoadFailed{load.load});
+    feed(index, engine::Loaded{load.load, answer(reader, load)});
+  });
+}
+
 void World::persist(std::size_t index, engine::Persist persist) {
   Context& context = *contexts_[index];
   if (documents_) documents_->accompany(index, persist);
+  if (!takes_lease(persist)) context.ahead.clear();
+  if (takes_lease(persist) && context.ahead.empty()) begin_round(index);
   ++context.open_commits;
   context.in_hand = persist;
   const bool strict = persist.durability >= Durability::kStrict;
@@ -367,6 +375,7 @@ void World::commit(std::size_t index, std::uint32_t instance, const engine::Pers
   if (open) context.in_doubt = persist;
   if (failure) {
     failed.kind = *failure;
+    context.ahead.clear();
     feed(index, failed);
   } else {
     feed(index, engine::Persisted{persist.tx});

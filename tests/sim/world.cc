@@ -25,6 +25,7 @@ World::World(std::uint64_t seed, Mode mode, FaultCounts& counts, const FaultSet&
       packing_(hash_mix(seed, 0xD1C7)),
       habits_(habits),
       tells_gone_(seed % 2 == 0),
+      reads_ahead_(seed / 2 % 2 == 0),
       lanes_(lanes),
       mode_(mode),
       faults_(prng_, counts, without),

@@ -89,6 +89,13 @@ class World {
     std::array<std::uint64_t, kLaneCount> stored{};  // numbers of this epoch that were acknowledged
     std::vector<std::pair<std::int64_t, engine::Input>> log;  // for a copy of the running machine
     std::map<std::uint32_t, engine::Load> loads;
+    // What the host has read before it was asked, by the range's first key.
+    struct Ahead {
+      Bytes to;
+      std::uint32_t records_max{};
+      std::vector<engine::Put> records;
+    };
+    std::map<Bytes, Ahead> ahead;
     std::vector<std::uint32_t> sends;
     Epoch follows;  // whose lease it waits for
     engine::Status status;
@@ -137,9 +144,14 @@ class World {
   void thaw_later(std::size_t context);
   void post(std::size_t context, std::int64_t delay, engine::Input input);
   void carry_out(std::size_t context, const engine::Output& output);
+  void read(std::size_t context, const engine::Load& load);
   void persist(std::size_t context, engine::Persist persist);
   void commit(std::size_t context, std::uint32_t instance, const engine::Persist& persist);
   void end_transaction(std::size_t context, const engine::Persist& persist, bool written);
+  // Hosts of half of the worlds read what a session asks for before it does (host_ahead.cc).
+  void begin_round(std::size_t context);
+  std::vector<engine::Put> answer(Context& context, const engine::Load& load);
+  static bool takes_lease(const engine::Persist& persist);
   void send(std::size_t context, const engine::Send& send);
   void arrive(std::size_t context, const engine::Send& send, const Reply& reply);
   void deliver(std::size_t context, const engine::Notice& notice);
@@ -184,6 +196,7 @@ class World {
   Prng packing_;
   Habits habits_;
   bool tells_gone_;
+  bool reads_ahead_;
   std::uint32_t lanes_;
   Mode mode_;
   Faults faults_;
