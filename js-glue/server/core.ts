@@ -211,11 +211,17 @@ export class ServerCore {
   }
 
   #dropOldest(): void {
-    const [oldest] = this.#dictionaries;
-    if (!oldest || this.#dictionaries.size < DICTIONARIES_MAX) return;
-    this.#dictionaries.delete(oldest[0]);
-    this.#call(Op.dropDictionary, new Writer().u32(oldest[1].number).bytes);
+    const [oldest] = this.#dictionaries.keys();
+    if (oldest && this.#dictionaries.size >= DICTIONARIES_MAX) this.dropDictionary(oldest);
   }
+
+  /** Nothing of it stays in the core. `packed`: the very array it came in. */
+  readonly dropDictionary = (packed: Uint8Array): void => {
+    const loaded = this.#dictionaries.get(packed);
+    if (!loaded) return;
+    this.#dictionaries.delete(packed);
+    this.#call(Op.dropDictionary, new Writer().u32(loaded.number).bytes);
+  };
 
   /** Throws with the code the client would get for the same bytes. */
   checkJson(json: Uint8Array): void {

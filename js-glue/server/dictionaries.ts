@@ -16,15 +16,21 @@ import type { Store, Writes } from "./store/store.ts";
 
 /** Devices whose dictionary stays in memory, of those that used theirs last. */
 const DEVICES_MAX = 1_000;
+/** Another process may have erased or revoked a device: what is in memory here is read again after this time, or gone. */
+const MEMORY_MS_MAX = 600_000;
 
 interface Known extends Dictionary {
   /** Whose the device was; it may change hands. */
   readonly principal: string;
+  /** When it was read or given. */
+  readonly since: number;
 }
 
 export interface DictionariesOptions {
   readonly store: Store;
   readonly idOf: DictionaryId;
+  /** These very bytes are not needed any more, nor what the core has made of them. */
+  readonly drop: (packed: Uint8Array) => void;
   readonly now: () => number;
 }
 
@@ -62,22 +68,33 @@ export class Dictionaries {
    * `unknown_device` and `erased`, as `checkOwner` throws, and with `not_found` where the schema has no place for it.
    */
   async keep(caller: Caller, device: Uint8Array, body: Uint8Array): Promise<bigint> {
-    const { store, idOf, now } = this.#options;
+    const { store, idOf, drop, now } = this.#options;
     if (!(await store.hasSchema(DICTIONARY_SCHEMA))) throw failure("not_found", "no dictionaries are kept here yet");
     // A copy: the body may be a view into all that the connection has read.
     const packed = Uint8Array.from(body);
     const id = idOf(packed);
-    await store.write(async (tx) => {
-      await lockOwn(tx, caller, device);
-      await putDictionary(tx.connection, caller.tenant, device, { id, packed }, now());
-    });
+    try {
+      await store.write(async (tx) => {
+        await lockOwn(tx, caller, device);
+        await putDictionary(tx.connection, caller.tenant, device, { id, packed }, now());
+      });
+    } catch (error) {
+      drop(packed);
+      throw error;
+    }
     this.#remember(caller, device, { id, packed });
     return id;
   }
 
   /** After a revocation or an erasure, so that nothing of it stays in memory here. */
   forget(): void {
-    this.#known.clear();
+    for (const key of [...this.#known.keys()]) this.#leave(key);
+  }
+
+  /** The same for what another process may have revoked or erased, ten minutes later at most. To be called now and then. */
+  expire(): void {
+    const { now } = this.#options;
+    for (const [key, { since }] of [...this.#known]) if (now() - since >= MEMORY_MS_MAX) this.#leave(key);
   }
 
   // Another process may have been sent a newer one.
@@ -92,17 +109,26 @@ export class Dictionaries {
 
   #remember({ tenant, principal }: Caller, device: Uint8Array, { id, packed }: Dictionary): void {
     const key = RecentDevices.key(tenant, device);
-    this.#known.delete(key);
-    this.#known.set(key, { principal, id, packed });
+    this.#leave(key);
+    this.#known.set(key, { principal, id, packed, since: this.#options.now() });
     if (this.#known.size <= DEVICES_MAX) return;
     const [oldest] = this.#known.keys();
-    if (oldest !== undefined) this.#known.delete(oldest);
+    if (oldest !== undefined) this.#leave(oldest);
+  }
+
+  #leave(key: string): void {
+    const known = this.#known.get(key);
+    this.#known.delete(key);
+    if (known) this.#options.drop(known.packed);
   }
 
   // Damaged, or packed as this release does not know it: as good as gone.
   #isWhole({ id, packed }: Dictionary): boolean {
+    const { idOf, drop } = this.#options;
     try {
-      return this.#options.idOf(packed) === id;
+      const whole = idOf(packed) === id;
+      if (!whole) drop(packed);
+      return whole;
     } catch (error) {
       if (error instanceof OfflineSyncError && error.fault === "peer") return false;
       throw error;

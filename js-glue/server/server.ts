@@ -202,6 +202,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
   const keys: ApiKeys = options.auth ? { authenticate: options.auth, forget: () => undefined } : apiKeys(store, now);
   const ways = [keys.authenticate, deviceTokens.authenticate];
   if (options.jwt) ways.push(await jwtAuth(options.jwt, now));
+  const dictionaries = new Dictionaries({ store, idOf: core.dictionaryId, drop: core.dropDictionary, now });
   const insight = new Insight(store, now);
   const horizon = options.horizon ?? ((): number => maintenance.backedUpTo || now() - DAY_MS);
   const maintenance: Maintenance = new Maintenance({
@@ -213,7 +214,10 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     cleanupIntervalMs: options.cleanupIntervalMs ?? DAY_MS,
     retentionDays: options.retentionDays ?? 0,
     backupFolder: options.backupFolder,
-    jobs: () => runErasures(store, now),
+    jobs: async () => {
+      dictionaries.expire();
+      await runErasures(store, now);
+    },
     fold: async (tenant, dryRun) => {
       await cursors.idle();
       return foldDocuments({
@@ -244,7 +248,7 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     cursors,
     models: new ModelRegistry(store, now, options.models),
     openSession: core.open,
-    dictionaries: new Dictionaries({ store, idOf: core.dictionaryId, now }),
+    dictionaries,
     openSegment: core.openSegment,
     takeBlocks: () => ((options.analyticsBlocks ?? true) ? store.hasSchema(BLOCKS_SCHEMA) : Promise.resolve(false)),
     checkJson: (json) => core.checkJson(json),

@@ -178,7 +178,14 @@ for (const kind of databaseKinds) {
       const ann = await DictionaryDevice.of(server);
       const { id, packed } = await ann.settle();
       const { device } = ann.client;
-      const dictionaries = new Dictionaries({ store: server.sync.store, idOf: () => id, now: () => 0 });
+      const dropped: Uint8Array[] = [];
+      let now = 0;
+      const dictionaries = new Dictionaries({
+        store: server.sync.store,
+        idOf: () => id,
+        drop: (bytes) => dropped.push(bytes),
+        now: () => now,
+      });
       const caller = { tenant: "acme", principal: "ann" };
       assert.equal(await dictionaries.keep(caller, device, packed), id);
       assert.equal(await dictionaries.find(caller, device, id + 1n), undefined);
@@ -194,14 +201,39 @@ for (const kind of databaseKinds) {
       );
       assert.equal(await dictionaries.find({ ...caller, tenant: "other" }, device, id), undefined);
       await assert.rejects(dictionaries.find({ ...caller, principal: "bob" }, device, id), { code: "unknown_device" });
+      assert.deepEqual(dropped, []);
       dictionaries.forget();
+      assert.deepEqual(dropped, [packed]);
       assert.equal(await dictionaries.find(caller, device, id), undefined);
+
+      // What another process has erased meanwhile.
+      await dictionaries.keep(caller, device, packed);
+      await server.execute("DELETE FROM device_dictionary");
+      now += 599_999;
+      dictionaries.expire();
+      assert.deepEqual(await dictionaries.find(caller, device, id), packed);
+      now++;
+      dictionaries.expire();
+      assert.equal(dropped.length, 2);
+      assert.equal(await dictionaries.find(caller, device, id), undefined);
+    });
+
+    test("what could not be stored does not stay in the core either", async () => {
+      const never = await DictionaryDevice.of(server);
+      const { packed, id } = never.dictionary();
+      const dropped: Uint8Array[] = [];
+      const drop = (bytes: Uint8Array): unknown => dropped.push(bytes);
+      const dictionaries = new Dictionaries({ store: server.sync.store, idOf: () => id, drop, now: () => 0 });
+      const caller = { tenant: "acme", principal: "ann" };
+      await assert.rejects(dictionaries.keep(caller, never.client.device, packed), { code: "unknown_device" });
+      assert.deepEqual(dropped, [packed]);
     });
 
     test("memory holds a thousand of them, those used last", async () => {
       const device = (n: number): Uint8Array => Uint8Array.from({ length: 16 }, (_, i) => (n >> (8 * i)) & 255);
       const [caller, packed] = [{ tenant: "many", principal: "ann" }, new Uint8Array(1)];
-      const dictionaries = new Dictionaries({ store: server.sync.store, idOf: () => 1n, now: () => 0 });
+      const { store } = server.sync;
+      const dictionaries = new Dictionaries({ store, idOf: () => 1n, drop: () => undefined, now: () => 0 });
       await server.sync.store.write(async (tx) => {
         for (let n = 0; n <= 1_000; n++) await tx.bindDevice("many", device(n), "ann", 0);
       });
@@ -330,6 +362,8 @@ test("a core that was made anew knows none, and takes them again", async () => {
   assert.equal(missing(), id);
   assert.equal(missing(packed), 0n);
   assert.equal(core.dictionaryId(packed), id);
+  for (let twice = 0; twice < 2; twice++) core.dropDictionary(packed);
+  assert.equal(missing(packed), 0n);
   // No memory is that large: the instance ends.
   assert.throws(() => core.openSegment({ length: 2 ** 32 - 16 } as Uint8Array), { code: "internal" });
   assert.throws(() => missing(packed), { code: "internal" });
