@@ -217,7 +217,7 @@ export class Documents {
         if (say === "pull") puller.wanted(space);
         else if (say === "reload") return replicas.exclusive(space, () => replicas.refresh(space));
         else if (say === "edit") replicas.keep({ space, key: message.key }, message.delta);
-        else if (say === "dropped") replicas.drop({ space, key: message.key }, message.edit);
+        else if (say === "dropped") return replicas.dropped({ space, key: message.key }, message.edit);
         else return replicas.follow(space, message.from, message.to, message.changes);
         return undefined;
       })

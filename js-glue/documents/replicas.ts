@@ -218,6 +218,17 @@ export class Replicas {
     });
   }
 
+  /**
+   * Another context says that this edit waits no longer. What took its place may be stored, and nobody have told of it: that
+   * is read first, or the edit would be shown no more for a while.
+   */
+  dropped(name: DocumentName, edit: EditName): Promise<void> {
+    return this.exclusive(name.space, async () => {
+      await this.catchUp(name.space, await this.#shelf.cursor(name.space));
+      this.drop(name, edit);
+    });
+  }
+
   /** On the open document; one that is being read may have been read before the records changed, so behind that. */
   #onceRead(name: DocumentName, work: (open: OpenDocument) => void): void {
     const at = entityOf(name);

@@ -83,16 +83,16 @@ async function world() {
   let change = 0;
   const author = new Context(new SlowStore(), await DocumentsCore.create(module), 99n);
   /** An edit of another device, as the change order tells it. */
-  const told = async (value: unknown): Promise<Change> => {
-    const { delta } = await author.put(value);
+  const told = async (value: unknown): Promise<Change> => judged((await author.put(value)).delta);
+  const judged = (delta: Uint8Array): Change => {
     const stamp = { incarnation: { mintedAt: 1, random: 1n }, change: ++change, receivedAt: 1_000 };
-    const judged = core.judge(state, 0, delta, stamp, change - 1);
-    state = judged.state;
-    return { key: name.key, body: judged.change };
+    const verdict = core.judge(state, 0, delta, stamp, change - 1);
+    state = verdict.state;
+    return { key: name.key, body: verdict.change };
   };
   const context = async (epoch: bigint) => new Context(store, await DocumentsCore.create(module), epoch);
   const digest = () => core.show(state, 0).digest;
-  return { told, digest, one: await context(1n), two: await context(2n), store };
+  return { told, judged, digest, one: await context(1n), two: await context(2n), store };
 }
 
 describe("replicas of one device", () => {
@@ -161,6 +161,15 @@ describe("replicas of one device", () => {
     assert.deepEqual(await two.value(), { a: 2 });
   });
 
+  test("an edit that was taken stays in sight where nobody told of the change, only that it waits no longer", async () => {
+    const { judged, one, two } = await world();
+    assert.equal(await two.value(), null);
+    const edit = await two.put({ mine: 1 });
+    await one.pull(undefined, "1", [judged(edit.delta)]); // and its message to `two` is lost
+    await two.replicas.dropped(name, edit);
+    assert.deepEqual(await two.value(), { mine: 1 });
+  });
+
   test("an edit that is dropped while its document is read is not there afterwards", async () => {
     const { told, one, two, store } = await world();
     await one.pull(undefined, "1", [await told({ a: 1 })]);
@@ -179,13 +188,14 @@ describe("replicas of one device", () => {
     const { one, two, store } = await world();
     const edit = await one.put({ a: 1 });
     assert.deepEqual(await two.value(), { a: 1 });
+    let heard: Promise<void> | undefined;
     const queue = new EditQueue({
       engine: undefined as never, // an edit leaves without it
       replicas: one.replicas,
       shelf: one.shelf,
       channel: {
         post(message: DocumentMessage) {
-          if (message.say === "dropped") two.replicas.drop(name, message.edit);
+          if (message.say === "dropped") heard = two.replicas.dropped(name, message.edit);
         },
         close: () => undefined,
       },
@@ -196,6 +206,7 @@ describe("replicas of one device", () => {
     store.beforeCommit = () => two.replicas.exclusive(SPACE, () => two.replicas.refresh(SPACE));
     queue.leave(name, edit, Promise.resolve());
     while (queue.isLeaving(name, edit)) await new Promise((resolve) => setTimeout(resolve, 1));
+    await heard;
     assert.equal(await two.value(), null);
   });
 

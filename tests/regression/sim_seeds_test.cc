@@ -37,6 +37,7 @@ constexpr Story kSafety[] = {
 
 constexpr Story kDocuments[] = {
     {"3", "an edit waits though its event is gone and its tab is dead"},
+    {"89", "a tab stores changes without being told so, and the other one hears only that an edit waits no longer"},
     {"54", "a restored server does not know a document that a device holds"},
     {"1172", "a tab reads an edit between the word that it is refused and the end of its record"},
     {"862", "a refused edit is removed by somebody whose profile went back to before it was refused"},

@@ -232,9 +232,22 @@ void DocumentWorld::leave(std::size_t context, const WaitingEdit& edit) {
   commit(context, std::move(persist), false, [this, context, edit](Tab&, Commit) { drop(context, edit); });
 }
 
+// What takes its place may be stored, and nobody have told the others of that: they read first.
 void DocumentWorld::drop(std::size_t context, const WaitingEdit& edit) {
   tabs_.at(context).docs->drop(edit.name, edit.first);
-  tell(context, [edit](DocumentTab& docs) { docs.drop(edit.name, edit.first); });
+  for (const std::size_t other : world_.devices_[world_.contexts_[context]->device]->contexts) {
+    if (other == context) continue;
+    later(other, 1, [this, other, edit](Tab& tab) {
+      const std::string& space = edit.name.space;
+      exclusive(tab, space, [this, other, life = tab.life, space, edit] {
+        Tab& one = *this->tab(other, life);
+        const std::optional<SpaceCursor> stored = one.docs->stored_cursor(space);
+        if (stored && !OAS_MUTANT(kDocDroppedUnread)) one.docs->catch_up(space, *stored);
+        one.docs->drop(edit.name, edit.first);
+        turn_ended(one, space);
+      });
+    });
+  }
 }
 
 // --- edits -----------------------------------------------------------------------------------------------------------
