@@ -26,6 +26,7 @@ const LEASE = { from: LEASE_KEY, to: after(LEASE_KEY) };
 const RECORDS_MAX = 256;
 const JOURNAL_RECORDS_MAX = 32;
 const FIRST_PAGE = 4;
+const PAGE_MAX = 24; // a list for the application may be longer
 
 type Records = readonly StoredRecord[];
 interface Ahead {
@@ -57,7 +58,7 @@ export class ReadAhead implements Store {
     if (!taking) this.#ahead.clear();
     const done = this.#store.commit(batch);
     if (taking) {
-      this.#round();
+      if (!this.#ahead.has(meta_name)) this.#round();
       done.catch(() => this.#ahead.clear());
     }
     return done;
@@ -70,7 +71,7 @@ export class ReadAhead implements Store {
       this.#read(this.#ownJournal, RECORDS_MAX);
       this.#read(LEASE, 1);
     }
-    if (name === pending_name) this.#page = limit;
+    if (name === pending_name) this.#page = Math.min(limit, PAGE_MAX);
     const ahead = this.#ahead.get(name);
     this.#ahead.delete(name);
     const asked = (): Promise<Records> => this.#store.scan(range, limit);
@@ -90,9 +91,8 @@ export class ReadAhead implements Store {
     this.#store.close();
   }
 
-  /** What a session asks for once it has the lease. */
+  /** What a session asks for once it has the lease; in place of what an earlier round has left. */
   #round(): void {
-    if (this.#ahead.has(meta_name)) return;
     const meta = this.#read(META, RECORDS_MAX);
     this.#read(JOURNALS, JOURNAL_RECORDS_MAX, meta);
     this.#read(PENDING, this.#page, meta);

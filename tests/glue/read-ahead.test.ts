@@ -171,6 +171,18 @@ describe("ReadAhead", () => {
     assert.deepEqual(keysOf(await ahead.scan(META, 256)), ["ml", "mx"]);
   });
 
+  test("a round that came to nothing leaves nothing to the next one", async () => {
+    const store = new TestStore();
+    const ahead = new ReadAhead(store, EPOCH);
+    await ahead.scan(LEASE, 1);
+    await settle();
+    await store.commit(batch("mx", "sp\0a"));
+    await ahead.scan(LEASE, 1);
+    await ahead.commit(batch("ml"));
+    assert.deepEqual(keysOf(await ahead.scan(META, 256)), ["mx"]);
+    assert.deepEqual(keysOf(await ahead.scan(PENDING, 4)), ["sp0a"]);
+  });
+
   test("segments are not asked for before meta is there", async () => {
     const slow = new SlowStore(new TestStore());
     const ahead = new ReadAhead(slow, EPOCH);
@@ -192,6 +204,16 @@ describe("ReadAhead", () => {
     assert.equal((await ahead.scan(PENDING, 4)).length, 4);
     await ahead.scan(LEASE, 1);
     assert.deepEqual(await ahead.scan(JOURNALS, 99), []);
+    await ahead.scan(PENDING, 1_000); // a list for the application: no reason to read so much ahead
+    const limits: number[] = [];
+    const scan = store.scan.bind(store);
+    store.scan = (range, limit) => {
+      limits.push(limit);
+      return scan(range, limit);
+    };
+    await ahead.scan(LEASE, 1);
+    await settle();
+    assert.deepEqual(limits, [1, 256, 32, 24]);
   });
 
   test("a reading that failed is tried once more, when it is asked for", async () => {
