@@ -126,7 +126,7 @@ export async function startHost(
         }
       : undefined,
   });
-  const ahead = new ReadAhead(store, journal.epoch);
+  const ahead = new ReadAhead(store);
   const ports = { create, store: ahead, transport, clock: systemClock, random: systemRandom };
   const settlements = new Settlements();
   const shared = shareSettled(database, (notice) => settlements.settled(notice));
@@ -172,6 +172,7 @@ export async function startHost(
     await close();
     throw failure("closed", "the engine was closed while it was opening");
   }
+  if (handed.next.every((number) => number === 1)) ahead.nothingUnder(journal.epoch);
   loop.enqueue(handed.calls);
   running({ ...tools, loop, store, transport, settlements, device, lost, register, close });
   await loop.start(journal.epoch, handed.next);

@@ -3,7 +3,7 @@
  * session that begins a round, ask for the same ranges one after the other, and each question costs a way to the disk and
  * back; here those ways overlap.
  *
- *   totals asked for            -> own journal, lease
+ *   totals asked for            -> lease
  *   lease asked for, or taken   -> meta, then all journals and the first pending segments
  *
  * An answer is given once and outlives no write of this context, but for the taking of the lease, which changes nothing of what
@@ -42,15 +42,18 @@ const lease_name = nameOf(LEASE);
 
 export class ReadAhead implements Store {
   readonly #store: Store;
-  readonly #ownJournal: KeyRange;
+  #fresh: string | undefined;
   readonly #ahead = new Map<string, Ahead>();
   /** What a plan asked for last: it adapts its first page to what a request takes. */
   #page = FIRST_PAGE;
 
-  /** `epoch`: that of the engine that will start first. */
-  constructor(store: Store, epoch: bigint) {
+  constructor(store: Store) {
     this.#store = store;
-    this.#ownJournal = { from: journalKey(epoch, 0), to: after(journalKey(epoch, 0xffffffff)) };
+  }
+
+  /** Nobody has journalled anything under this epoch, nor will: an engine that starts with it need not ask storage. */
+  nothingUnder(epoch: bigint): void {
+    this.#fresh = nameOf({ from: journalKey(epoch, 0), to: after(journalKey(epoch, 0xffffffff)) });
   }
 
   commit(batch: WriteBatch): Promise<void> {
@@ -66,9 +69,9 @@ export class ReadAhead implements Store {
 
   scan(range: KeyRange, limit: number): Promise<Records> {
     const name = nameOf(range);
+    if (name === this.#fresh) return Promise.resolve([]);
     if (name === totals_name) {
       this.#ahead.clear(); // an engine starts
-      this.#read(this.#ownJournal, RECORDS_MAX);
       this.#read(LEASE, 1);
     }
     if (name === pending_name) this.#page = Math.min(limit, PAGE_MAX);

@@ -69,10 +69,12 @@ export async function drain(options: DrainOptions): Promise<boolean> {
       ...(options.trace ? { trace: options.trace } : {}),
     };
     const epoch = mintEpoch(systemRandom); // nothing is numbered here, so it never reaches storage
+    const ahead = new ReadAhead(store);
+    ahead.nothingUnder(epoch);
     const loop = new EngineLoop(
       {
         create: coreFactory({ wasmBinary: await options.core() }),
-        store: new ReadAhead(store, epoch),
+        store: ahead,
         transport,
         clock: systemClock,
         random: systemRandom,

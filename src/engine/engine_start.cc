@@ -24,8 +24,21 @@ void Engine::Impl::on_meta(const std::vector<Put>& records) {
     return;
   }
   looking = false;
+  tell_settled_before();
   session->observe(std::exchange(seen, {}));
   status_due = true;
+}
+
+// What this epoch had journalled may have been taken over, sent and told by another context before anybody listened here. Which
+// events were not plainly applied the watermark does not say: such a stream is left to its dead letters.
+void Engine::Impl::tell_settled_before() {
+  if (std::exchange(told_before, true)) return;
+  for (std::uint32_t lane = 0; lane < kLaneCount; ++lane) {
+    const StreamId stream{options.epoch, static_cast<Lane>(lane)};
+    const queue::StreamMark mark = seen.mark(stream);
+    if (mark.mark.seq.value == 0 || mark.applied() != mark.mark.seq.value) continue;
+    deliver(Settled{.stream = stream, .from = {1}, .upto = mark.mark.seq, .late = false, .exceptions = {}});
+  }
 }
 
 void Engine::Impl::on_totals(const std::vector<Put>& records) {

@@ -91,6 +91,7 @@ struct Engine::Impl {
   bool status_due = true;
   bool look_due = true;
   bool looking = false;
+  bool told_before = false;
   sync::Remembered seen;
   Status last_status;
   bool reported_once = false;
@@ -127,6 +128,7 @@ struct Engine::Impl {
   void load_totals(Bytes from);
   void look(Bytes from);
   void on_meta(const std::vector<Put>& records);
+  void tell_settled_before();
   void on_totals(const std::vector<Put>& records);
   void on_journal(std::vector<Put> records);
   void take_over_own_journal();

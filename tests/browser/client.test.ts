@@ -157,6 +157,27 @@ describe("client in Chromium", { skip }, () => {
     await Promise.all([first.close(), second.close()]);
   });
 
+  test("what another tab has sent before this one had its core is told here all the same", async () => {
+    const first = await newPage();
+    await openIn(first);
+    await queue(first, 0, 1);
+    assert.deepEqual(await synced(first), ["applied"]);
+    const second = await newPage();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    await second.route("**/core*.wasm", async (route) => {
+      await held;
+      await route.continue();
+    });
+    await openIn(second);
+    await queue(second, 1, 5);
+    await first.evaluate(() => globals.engine.drain());
+    assert.deepEqual(await arrived(first), numbers(6));
+    release();
+    assert.deepEqual(await synced(second), ["applied"]);
+    await Promise.all([first.close(), second.close()]);
+  });
+
   test("captive portal answers 200 HTML", async () => {
     const page = await newPage();
     site.weather = { status: 200, body: "<!doctype html><title>Please sign in</title>" };

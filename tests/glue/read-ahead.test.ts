@@ -112,7 +112,11 @@ async function queued(): Promise<TestStore> {
 describe("ReadAhead", () => {
   test("an engine with a queue comes to its first request in less than half the ways to the disk", async () => {
     const without = await wavesToFirstRequest(await queued(), (store) => store);
-    const ahead = await wavesToFirstRequest(await queued(), (store) => new ReadAhead(store, EPOCH));
+    const ahead = await wavesToFirstRequest(await queued(), (store) => {
+      const reading = new ReadAhead(store);
+      reading.nothingUnder(EPOCH);
+      return reading;
+    });
     assert.equal(without, 7);
     assert.equal(ahead, 3);
   });
@@ -120,7 +124,7 @@ describe("ReadAhead", () => {
   test("what is read ahead of a round is handed out once", async () => {
     const store = new TestStore();
     await store.commit(batch("mx", "sp\0a"));
-    const ahead = new ReadAhead(store, EPOCH);
+    const ahead = new ReadAhead(store);
     assert.deepEqual(await ahead.scan(LEASE, 1), []);
     await settle();
     await store.commit(batch("my")); // another context
@@ -132,7 +136,7 @@ describe("ReadAhead", () => {
 
   test("nothing of it outlives a write of this context", async () => {
     const store = new TestStore();
-    const ahead = new ReadAhead(store, EPOCH);
+    const ahead = new ReadAhead(store);
     await ahead.scan(LEASE, 1);
     await ahead.commit(batch("ml"));
     await settle();
@@ -143,7 +147,7 @@ describe("ReadAhead", () => {
 
   test("nor a lease that was refused", async () => {
     const store = new TestStore();
-    const ahead = new ReadAhead(store, EPOCH);
+    const ahead = new ReadAhead(store);
     await ahead.scan(LEASE, 1);
     await settle();
     await store.commit(batch("ml", "mx"));
@@ -159,7 +163,7 @@ describe("ReadAhead", () => {
   test("nor one that somebody holds; that one holds it is asked once more", async () => {
     const store = new TestStore();
     await store.commit(batch("ml"));
-    const ahead = new ReadAhead(store, EPOCH);
+    const ahead = new ReadAhead(store);
     await ahead.scan({ from: utf8("me"), to: utf8("mf") }, 256);
     await settle();
     await store.commit({ ...batch(), deletes: [LEASE] }); // it lets go before the session looks
@@ -173,7 +177,7 @@ describe("ReadAhead", () => {
 
   test("a round that came to nothing leaves nothing to the next one", async () => {
     const store = new TestStore();
-    const ahead = new ReadAhead(store, EPOCH);
+    const ahead = new ReadAhead(store);
     await ahead.scan(LEASE, 1);
     await settle();
     await store.commit(batch("mx", "sp\0a"));
@@ -185,7 +189,7 @@ describe("ReadAhead", () => {
 
   test("segments are not asked for before meta is there", async () => {
     const slow = new SlowStore(new TestStore());
-    const ahead = new ReadAhead(slow, EPOCH);
+    const ahead = new ReadAhead(slow);
     const lease = ahead.scan(LEASE, 1);
     await settle();
     assert.deepEqual(slow.asked, ["ml", "m"]);
@@ -197,7 +201,7 @@ describe("ReadAhead", () => {
   test("a larger question is asked of storage unless the answer was whole", async () => {
     const store = new TestStore();
     await store.commit(batch("sp\0a", "sp\0b", "sp\0c", "sp\0d"));
-    const ahead = new ReadAhead(store, EPOCH);
+    const ahead = new ReadAhead(store);
     await ahead.scan(LEASE, 1);
     assert.equal((await ahead.scan(PENDING, 2)).length, 2);
     await ahead.scan(LEASE, 1); // the page is 2 now
@@ -221,7 +225,7 @@ describe("ReadAhead", () => {
     const scan = store.scan.bind(store);
     let broken = true;
     store.scan = (range, limit) => (broken ? Promise.reject(failure("storage_failed", "no")) : scan(range, limit));
-    const ahead = new ReadAhead(store, EPOCH);
+    const ahead = new ReadAhead(store);
     await assert.rejects(ahead.scan(LEASE, 1), { code: "storage_failed" });
     await settle();
     broken = false;
