@@ -40,17 +40,22 @@ export async function settleInstallation(
       await outside.write(own);
       if (!(await outside.read())) return { installId: own, lost }; // no place to keep it: tried again next time
     }
+    if (own && record && (!copy || sameBytes(own, copy))) {
+      const agreed = record.slice();
+      markAgreed(agreed);
+      // On a full disk it is found out once more next time.
+      await replace(store, record, agreed, "durable").catch(() => undefined);
+      return { installId: own, lost };
+    }
     const { installId, wall } = fresh();
-    const next = copy ?? own ?? installId;
-    const kept = own !== undefined && sameBytes(own, next);
-    const value = kept && record ? record.slice() : writeGenesis(next, wall);
-    const settled = kept || copy !== undefined;
-    if (settled) markAgreed(value);
-    const taken = await replace(store, record, value, kept ? "durable" : "strict");
+    const next = copy ?? installId;
+    const value = writeGenesis(next, wall);
+    if (copy) markAgreed(value);
+    const taken = await replace(store, record, value, "strict");
     if (!taken) continue; // another tab was first: look again
     // Without a copy an emptied database cannot be told from a new one; without genesis it can.
-    lost ||= !kept && (copy !== undefined || record === undefined);
-    if (settled) return { installId: next, lost };
+    lost ||= copy !== undefined || record === undefined;
+    if (copy) return { installId: next, lost };
   }
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GENESIS_KEY, writeGenesis } from "../../js-glue/browser/genesis.ts";
 import { type OutsideCopy, settleInstallation } from "../../js-glue/browser/install.ts";
+import { failure } from "../../js-glue/core/errors.ts";
 import { MemoryStore } from "../../js-glue/core/memory-store.ts";
 import type { Store } from "../../js-glue/core/ports.ts";
 
@@ -57,6 +58,13 @@ describe("settleInstallation", () => {
     place.sieve = false;
     await settleInstallation(store, place, fresh(9));
     assert.deepEqual(place.kept, id(1));
+  });
+
+  test("a full disk keeps nobody from starting", async () => {
+    const [store, place] = [await created(1), new Place()];
+    store.commit = () => Promise.reject(failure("storage_quota", "full"));
+    for (let visit = 0; visit < 2; visit++)
+      assert.deepEqual(await settleInstallation(store, place, fresh(9)), { installId: id(1), lost: false });
   });
 
   test("a damaged record is replaced by the copy, or by a new id", async () => {
