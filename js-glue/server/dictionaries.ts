@@ -93,15 +93,18 @@ export class Dictionaries {
 
   /** The same for what another process may have revoked or erased, ten minutes later at most. To be called now and then. */
   expire(): void {
-    const { now } = this.#options;
-    for (const [key, { since }] of [...this.#known]) if (now() - since >= MEMORY_MS_MAX) this.#leave(key);
+    for (const [key, known] of [...this.#known]) if (this.#isOld(known)) this.#leave(key);
+  }
+
+  #isOld({ since }: Known): boolean {
+    return this.#options.now() - since >= MEMORY_MS_MAX;
   }
 
   // Another process may have been sent a newer one.
   #recall({ tenant, principal }: Caller, device: Uint8Array): Dictionary | undefined {
     const key = RecentDevices.key(tenant, device);
     const known = this.#known.get(key);
-    if (known?.principal !== principal) return undefined;
+    if (known?.principal !== principal || this.#isOld(known)) return undefined;
     this.#known.delete(key);
     this.#known.set(key, known);
     return known;

@@ -29,8 +29,9 @@ void Engine::Impl::on_meta(const std::vector<Put>& records) {
   status_due = true;
 }
 
-// What this epoch had journalled may have been taken over, sent and told by another context before anybody listened here. Which
-// events were not plainly applied the watermark does not say: such a stream is left to its dead letters.
+// What this epoch had journalled may have been taken over, sent and told by another context before anybody listened here. The
+// watermark counts events that were not applied without naming them: such a stream is left to its dead letters. It counts
+// what had been applied before, under the same dedupe key, with what is applied, so this is told as applied, too.
 void Engine::Impl::tell_settled_before() {
   if (std::exchange(told_before, true)) return;
   for (std::uint32_t lane = 0; lane < kLaneCount; ++lane) {

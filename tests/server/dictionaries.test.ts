@@ -213,9 +213,9 @@ for (const kind of databaseKinds) {
       dictionaries.expire();
       assert.deepEqual(await dictionaries.find(caller, device, id), packed);
       now++;
+      assert.equal(await dictionaries.find(caller, device, id), undefined);
       dictionaries.expire();
       assert.equal(dropped.length, 2);
-      assert.equal(await dictionaries.find(caller, device, id), undefined);
     });
 
     test("what could not be stored does not stay in the core either", async () => {
