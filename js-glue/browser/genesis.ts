@@ -5,9 +5,8 @@ import { joinBytes, utf8 } from "../core/bytes.ts";
 export const GENESIS_KEY = /* @__PURE__ */ utf8("mg");
 export const INSTALL_ID_BYTES = 16;
 const MADE = 1;
-const AGREED = 2;
 
-//   'G' u8 | state u8: 1 = made, 2 = its copy was found to be the same | install id 16 | created, wall ms u64, little-endian
+//   'G' u8 | state u8: 1 = made, 2 = agreed (install.ts) | install id 16 | created, wall ms u64, little-endian
 export function writeGenesis(installId: Uint8Array, wall: number): Uint8Array<ArrayBuffer> {
   const created = new Uint8Array(8);
   new DataView(created.buffer).setBigUint64(0, BigInt(wall), true);
@@ -17,10 +16,4 @@ export function writeGenesis(installId: Uint8Array, wall: number): Uint8Array<Ar
 export function readGenesis(record: Uint8Array | undefined): Uint8Array | undefined {
   if (record?.length !== 2 + INSTALL_ID_BYTES + 8 || record[0] !== 0x47) return undefined;
   return record.slice(2, 2 + INSTALL_ID_BYTES);
-}
-
-export const agrees = (record: Uint8Array | undefined): boolean => record?.[1] === AGREED;
-
-export function markAgreed(record: Uint8Array): void {
-  record[1] = AGREED;
 }

@@ -10,7 +10,10 @@
 import { after, joinBytes, sameBytes, utf8 } from "../core/bytes.ts";
 import { failure } from "../core/errors.ts";
 import type { Crypto, Expectation, Level, Store } from "../core/ports.ts";
-import { agrees, GENESIS_KEY, INSTALL_ID_BYTES, markAgreed, readGenesis, writeGenesis } from "./genesis.ts";
+import { GENESIS_KEY, INSTALL_ID_BYTES, readGenesis, writeGenesis } from "./genesis.ts";
+
+/** The state of a genesis record whose copy was found to be the same, at its second byte. */
+const AGREED = 2;
 
 /** The copy that does not live or die with the database. Neither call rejects. */
 export interface OutsideCopy {
@@ -34,7 +37,7 @@ export async function settleInstallation(
   for (;;) {
     const record = (await store.scan({ from: GENESIS_KEY, to: after(GENESIS_KEY) }, 1))[0]?.value;
     const own = readGenesis(record);
-    if (own && agrees(record)) return { installId: own, lost };
+    if (own && record?.[1] === AGREED) return { installId: own, lost };
     const copy = await outside.read();
     if (own && !copy) {
       await outside.write(own);
@@ -42,7 +45,7 @@ export async function settleInstallation(
     }
     if (own && record && (!copy || sameBytes(own, copy))) {
       const agreed = record.slice();
-      markAgreed(agreed);
+      agreed[1] = AGREED;
       // On a full disk it is found out once more next time.
       await replace(store, record, agreed, "durable").catch(() => undefined);
       return { installId: own, lost };
@@ -50,7 +53,7 @@ export async function settleInstallation(
     const { installId, wall } = fresh();
     const next = copy ?? installId;
     const value = writeGenesis(next, wall);
-    if (copy) markAgreed(value);
+    if (copy) value[1] = AGREED;
     const taken = await replace(store, record, value, "strict");
     if (!taken) continue; // another tab was first: look again
     // Without a copy an emptied database cannot be told from a new one; without genesis it can.
