@@ -56,6 +56,7 @@ void Engine::Impl::take(Loaded& loaded) {
     case Reader::kPage: answer_page(open.command, loaded.records); break;
     case Reader::kLetter: on_letter(open.command, loaded.records); break;
     case Reader::kGiveUp: on_give_up(loaded.records); break;
+    case Reader::kOwnLetters: on_own_letters(loaded.records); break;
   }
 }
 
@@ -75,6 +76,7 @@ void Engine::Impl::take(LoadFailed& failed) {
     case Reader::kPage:
     case Reader::kLetter: refuse(open.command.command, {ErrorCode::kStorageFailed}); break;
     case Reader::kGiveUp: fail_give_up({ErrorCode::kStorageFailed}); break;
+    case Reader::kOwnLetters: unnamed.clear(); break;
   }
 }
 

@@ -102,7 +102,7 @@ void Engine::Impl::write_page_value(wire::Writer& writer, Command::Op op, const 
   };
   if (op == Command::Op::kDeadLetters) {
     const auto letter = queue::read_record<queue::DeadLetter>(record.value);
-    if (letter && record.key.size() == 18) {
+    if (letter && record.key.size() == kLetterKeyBytes) {
       wire::Reader in(letter->event);
       if (const auto event = wire::read_event(in)) add(letter_id(record.key), letter->code, *event);
     }

@@ -1,4 +1,6 @@
 // What an engine reads before it gives its first number, and what a context that only watches reads later.
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/sim_points.h"
 #include "engine/engine_state.h"
@@ -30,16 +32,49 @@ void Engine::Impl::on_meta(const std::vector<Put>& records) {
 }
 
 // What this epoch had journalled may have been taken over, sent and told by another context before anybody listened here. The
-// watermark counts events that were not applied without naming them: such a stream is left to its dead letters. It counts
-// what had been applied before, under the same dedupe key, with what is applied, so this is told as applied, too.
+// watermark counts what was not applied without naming it; rejected events are named by their dead letters. It counts what had
+// been applied before, under the same dedupe key, with what is applied, so this is told as applied, too.
 void Engine::Impl::tell_settled_before() {
   if (std::exchange(told_before, true)) return;
   for (std::uint32_t lane = 0; lane < kLaneCount; ++lane) {
     const StreamId stream{options.epoch, static_cast<Lane>(lane)};
     const queue::StreamMark mark = seen.mark(stream);
-    if (mark.mark.seq.value == 0 || mark.applied() != mark.mark.seq.value) continue;
-    deliver(Settled{.stream = stream, .from = {1}, .upto = mark.mark.seq, .late = false, .exceptions = {}});
+    const Sequence upto = mark.mark.seq;
+    if (upto.value == 0 || mark.applied() + mark.rejected != upto.value) continue;
+    Settled settled{.stream = stream, .from = {1}, .upto = upto, .late = false, .exceptions = {}};
+    if (mark.rejected == 0) {
+      deliver(std::move(settled));
+    } else {
+      unnamed.push_back({std::move(settled), mark.rejected});
+    }
   }
+  if (!unnamed.empty())
+    load_own_letters(queue::dead_letter_key({.stream = {options.epoch, Lane::kCritical}, .seq = {}}));
+}
+
+void Engine::Impl::load_own_letters(Bytes from) {
+  constexpr auto kLaneLast = static_cast<Lane>(kLaneCount);  // one behind the last
+  load(Reader::kOwnLetters,
+       {std::move(from), queue::dead_letter_key({.stream = {options.epoch, kLaneLast}, .seq = {}})}, kLoadRecordsMax);
+}
+
+// A stream one of whose dead letters is gone, retried or dropped by a person, stays untold: whoever did that has seen it.
+void Engine::Impl::on_own_letters(const std::vector<Put>& records) {
+  for (const Put& record : records) {
+    if (record.key.size() != kLetterKeyBytes) continue;
+    const auto letter = queue::read_record<queue::DeadLetter>(record.value);
+    const EventId id = letter_id(record.key);
+    const auto at = std::find_if(unnamed.begin(), unnamed.end(),
+                                 [&id](const Unnamed& one) { return one.settled.stream == id.stream; });
+    if (!letter || at == unnamed.end() || id.seq > at->settled.upto) continue;
+    at->settled.exceptions.push_back({id.seq, static_cast<std::uint8_t>(sync::VerdictKind::kRejected), letter->code});
+  }
+  if (records.size() == kLoadRecordsMax) {
+    load_own_letters(queue::after_key(records.back().key));
+    return;
+  }
+  for (Unnamed& one : std::exchange(unnamed, {}))
+    if (one.settled.exceptions.size() == one.rejected) deliver(std::move(one.settled));
 }
 
 void Engine::Impl::on_totals(const std::vector<Put>& records) {

@@ -15,6 +15,7 @@
 namespace oas::engine {
 
 inline constexpr std::int64_t kUnknownRetryMs = 1'000;
+inline constexpr std::size_t kLetterKeyBytes = 18;  // queue/keys.h: 'x' epoch lane seq
 
 enum class PeerKind : std::uint8_t { kWork = 1, kDrained = 2 };
 
@@ -44,7 +45,7 @@ struct Engine::Impl {
   std::optional<queue::Transaction> give_up_write;
 
   // --- reads
-  enum class Reader : std::uint8_t { kSession, kTotals, kJournal, kMeta, kPage, kLetter, kGiveUp };
+  enum class Reader : std::uint8_t { kSession, kTotals, kJournal, kMeta, kPage, kLetter, kGiveUp, kOwnLetters };
   struct OpenLoad {
     Reader reader{};
     Command command;
@@ -92,6 +93,12 @@ struct Engine::Impl {
   bool look_due = true;
   bool looking = false;
   bool told_before = false;
+  // Settled before this context had its core, with rejected events whose numbers are still being read.
+  struct Unnamed {
+    Settled settled;
+    std::uint64_t rejected{};
+  };
+  std::vector<Unnamed> unnamed;
   sync::Remembered seen;
   Status last_status;
   bool reported_once = false;
@@ -129,6 +136,8 @@ struct Engine::Impl {
   void look(Bytes from);
   void on_meta(const std::vector<Put>& records);
   void tell_settled_before();
+  void load_own_letters(Bytes from);
+  void on_own_letters(const std::vector<Put>& records);
   void on_totals(const std::vector<Put>& records);
   void on_journal(std::vector<Put> records);
   void take_over_own_journal();
