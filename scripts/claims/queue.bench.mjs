@@ -66,7 +66,7 @@ export const claim = {
         figures.single_to_raw_p50 <= single_max &&
         figures.drained_to_best_default >= drained_min &&
         figures.first_batch_to_dexie <= first_max,
-      scope: `${figures.real_log ? "the web log" : "generated events"}; ${size.rounds} rounds on fresh profiles on disk, in turn, ${size.bursts} bursts each, RxDB and Workbox with a quarter of the calls; peers relaxed by default, ours strict; drained = in the server's database and deleted here, the peers' sink doing the same work for a row, in pages of 1,000; Workbox in a page, without sync.register; first batch: browser started anew, page cache warm, WebAssembly loaded within our time; its floor = IndexedDB opened and one record read, without any code of a queue`,
+      scope: `${figures.real_log ? "the web log" : "generated events"}; ${size.rounds} rounds on fresh profiles on disk, in turn, ${size.bursts} bursts each, RxDB and Workbox with a quarter of the calls and of the queue; peers relaxed by default, ours strict; drained = in the server's database and deleted here, the peers' sink doing the same work for a row, in pages of 1,000; Workbox in a page, without sync.register; first batch: browser started anew, page cache warm, WebAssembly loaded within our time; its floor = IndexedDB opened and one record read, without any code of a queue`,
       figures,
     };
   },

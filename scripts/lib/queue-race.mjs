@@ -20,8 +20,9 @@ async function openPage(context, url) {
 
 /** One contender in a page of its own: how fast bursts of calls are stored, and how fast a full queue empties. */
 async function contend(context, server, id, database, size) {
-  const calls = slow.has(id) ? size.calls / slow_part : size.calls;
-  const queued = id === "workbox" ? calls * size.bursts : Math.max(calls * size.bursts, size.drained);
+  const part = slow.has(id) ? slow_part : 1;
+  const calls = size.calls / part;
+  const queued = id === "workbox" ? calls * size.bursts : Math.max(calls * size.bursts, size.drained / part);
   const page = await openPage(context, server.url);
   server.round++;
   await page.evaluate((count) => globalThis.prepare(count), queued);
