@@ -82,8 +82,13 @@ bool collide(const Edit& a, const Edit& b) {
   return a.from < b.to && b.from < a.to;
 }
 
-// No token that both sides left stands between the two.
-bool touch(const Edit& a, const Edit& b) { return a.to >= b.from && b.to >= a.from; }
+// No word that both sides left stands between the two; spaces and marks hold nothing apart.
+bool touch(const Edit& a, const Edit& b, const std::vector<std::string_view>& base) {
+  std::uint32_t at = std::min(a.to, b.to);
+  const std::uint32_t end = std::max(a.from, b.from);
+  while (at < end && class_of(base[at][0]) != Class::kWord) ++at;
+  return at >= end;
+}
 
 bool leaves_most(const std::vector<Edit>& edits, const std::vector<std::string_view>& base, std::size_t bytes) {
   std::size_t gone = 0;
@@ -109,7 +114,8 @@ std::optional<MergedText> merge_tokens(std::string_view base, std::string_view a
     if (std::find(edits.begin(), mine, edit) != mine) continue;  // both sides did the same here
     const auto collides = [&edit](const Edit& other) { return collide(edit, other); };
     if (std::any_of(edits.begin(), mine, collides)) return std::nullopt;
-    if (std::any_of(edits.begin(), mine, [&edit](const Edit& other) { return touch(edit, other); })) out.sure = false;
+    if (std::any_of(edits.begin(), mine, [&](const Edit& other) { return touch(edit, other, base_tokens); }))
+      out.sure = false;
     edits.push_back(std::move(edit));
   }
   const auto first = [&edits](std::uint32_t left, std::uint32_t right) {

@@ -133,10 +133,13 @@ View::Choosing View::choose(const Place& at, const Writes& writes, const std::ve
   for (const std::uint32_t i : siblings) list.push_back(&writes[i]);
   order(list, [](const Write* a, const Write* b) { return before(*a, *b); });
   if (at.scope.type() == Type::kCounter && begin_counter(choosing, list)) return choosing;
-  // R01: equal values are one; what equals the base is no edit as long as somebody did edit.
+  // R01: equal values are one; what equals the base is no edit as long as somebody did edit. To an extreme (R27) it is a value
+  // like any other.
+  const Choice choice = at.scope.policy().choice;
+  const bool extreme = choice == Choice::kMax || choice == Choice::kMin;
   std::vector<const Write*> distinct;
   for (const Write* write : list) {
-    if (base != nullptr && *write->value == *base) continue;
+    if (base != nullptr && !extreme && *write->value == *base) continue;
     std::erase_if(distinct, [&](const Write* other) { return *other->value == *write->value; });
     distinct.push_back(write);
   }
@@ -225,7 +228,7 @@ Maybe View::ended(const Place& at, const Writes& writes, const Standing& standin
   Maybe visible = edit ? restored : Maybe();
   // People kept the deletion of a field 154 times of 158, but that of a list element no more often than the edit.
   const bool undecided = policy.choice == Choice::kMergeManual && policy.on_delete == OnDelete::kByRule && !edit &&
-                         !path_.empty() && !is_field(path_.back());
+                         !path_.empty() && (at.entry || !is_field(path_.back()));
   if (policy.on_delete == OnDelete::kManual || policy.choice == Choice::kManual || undecided) {
     record.cls = ConflictClass::kManual;
     record.rule = Rule::kManual;

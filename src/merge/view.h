@@ -35,6 +35,7 @@ class View {
     const Value* base = nullptr;
     const Scope& scope;
     bool declared_element = false;  // of a list that the schema declares as keyed
+    bool entry = false;  // of an object that holds nothing but objects: an element by another name
   };
   // The choice among uncovered values, before anything below is looked at.
   struct Choosing {

@@ -39,6 +39,8 @@ Value View::object(const Place& at, const Writes& pushes) {
   std::vector<Member> members;
   members.reserve(keys.size());
   auto member = base.begin();
+  const bool entries =
+      base.size() > 1 && std::all_of(base.begin(), base.end(), [](const Member& one) { return one.value.is_object(); });
   Doubts doubts;
   for (const std::string_view key : keys) {
     while (member != base.end() && member->key < key) ++member;
@@ -54,7 +56,7 @@ Value View::object(const Place& at, const Writes& pushes) {
       for (const Write& push : pushes)
         writes.push_back(part_of(push, push.value != nullptr ? push.value->find(key) : nullptr));
       const Scope scope = at.scope.below(path_.back());
-      value = place({node, own, scope}, std::move(writes));
+      value = place({node, own, scope, false, entries}, std::move(writes));
     }
     if (node != nullptr && own != nullptr && !value) doubts.end(key, *own, *node);
     if (node != nullptr && own == nullptr && value)

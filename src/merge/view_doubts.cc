@@ -76,7 +76,7 @@ void View::note_doubts(const Place& at, const Doubts& doubts) {
       const Doubts::Added& b = *added[j];
       if (gap_of(a.pos) != gap_of(b.pos) || !concurrent(state_, *a.insert, *b.insert)) continue;
       const auto replaced = std::find_if(doubts.ended.begin(), doubts.ended.end(), [&](const Doubts::Ended& one) {
-        return gap_of(one.pos) == gap_of(a.pos) && both_deleted(state_, *one.node);
+        return gap_of(one.pos) == gap_of(a.pos) && (bounds.empty() || both_deleted(state_, *one.node));
       });
       const bool twice = similar(a.value, b.value);
       if (replaced == doubts.ended.end() && !twice) continue;

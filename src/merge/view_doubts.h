@@ -1,8 +1,9 @@
 // What a list merge cannot know from identities alone: whether two sides entered one thing twice.
 //
-// Three cases leave a doubt: both sides removed one element and each put its own in the same gap (R30); both sides put
-// similar elements into one gap, or elements that agree in a field which told all elements of the base apart (R31); one side
-// renamed a field that the other edited or renamed too (R32). Everything stays visible; the record says so, and under `merge:manual` a person is asked.
+// Three cases leave a doubt: both sides removed one element and each put its own in the same gap, or each put its own where
+// nothing of the base is left (R30); both sides put similar elements into one gap, or elements that agree in a field which
+// told all elements of the base apart (R31); one side renamed a field that the other edited or renamed too (R32).
+// Everything stays visible; the record says so, and under `merge:manual` a person is asked.
 // Where the schema declares the list or set, adding on both sides is what the app means, and there is no doubt.
 #pragma once
 

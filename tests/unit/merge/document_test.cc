@@ -98,6 +98,20 @@ BOOST_AUTO_TEST_CASE(the_fewest_operations) {
   BOOST_TEST(count(R"({"a":1.0,"b":{"d":[1,2,3],"c":2},"list":[{"id":1,"n":1},{"n":2,"id":2}]})") == 0U);
 }
 
+// R27: elsewhere what equals the base is no edit, here it is the greater of two values.
+BOOST_AUTO_TEST_CASE(the_extreme_may_be_what_somebody_went_back_to) {
+  const Rules rules = rules_of(R"({"/best":"max","/low":"min"})");
+  Document document(json(R"({"best":5,"low":5})"));
+  const Basis seen = document.view(rules);
+  take(document, put(seen, json(R"({"best":9,"low":1})"), rules, author(1, 1, 1)));
+  const Basis own = document.view(rules);
+  take(document, put(own, json(R"({"best":5,"low":5})"), rules, author(1, 3, 2)));
+  take(document, put(seen, json(R"({"best":3,"low":7})"), rules, author(2, 1, 3)));
+  const Shown shown = document.view(rules);
+  BOOST_TEST(text(shown.value) == R"({"best":5,"low":5})");
+  BOOST_TEST(shown.records.size() == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(counters_add_and_start_anew) {
   const Rules rules = rules_of(R"({"/n":"counter"})");
   Document document(json(R"({"n":5})"));
