@@ -253,9 +253,12 @@ export class DocumentsCore {
     return readView(this.#answer());
   }
 
-  /** What an accepted state has and that of a restored server has lost, for the server to `judge`; empty = nothing. */
-  lost(before: Uint8Array, now: Uint8Array): Uint8Array {
-    this.#ask(Command.lost).sized(before).sized(now);
+  /**
+   * What an accepted state has and that of a restored server has lost, for the server to `judge`; empty = nothing. `shared`: the last
+   * change before their histories part.
+   */
+  lost(before: Uint8Array, now: Uint8Array, shared: number): Uint8Array {
+    this.#ask(Command.lost).sized(before).sized(now).varint(shared);
     return this.#answer().sized();
   }
 

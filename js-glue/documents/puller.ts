@@ -182,8 +182,9 @@ export class Puller {
   async #changes(space: string, cursor: string): Promise<ChangesPage | undefined> {
     const query = new URLSearchParams({ space, cursor, limit: String(PAGE_MAX) });
     // The name acknowledges the cursor, and what all have acknowledged may be folded. An edit made before may not have seen
-    // it, so a device with such edits keeps what it has said before.
-    if (!(await this.#options.shelf.hasPending(space))) query.set("device", this.#options.device);
+    // it, so a device with such edits keeps what it has said before. A restored server is sent edits again that wait no longer.
+    const { shelf, device } = this.#options;
+    if (!(await shelf.hasPending(space)) && (await shelf.hasResent(cursor))) query.set("device", device);
     const body = await this.#ask(`/sync/changes?${query}`);
     if (body === undefined) return undefined;
     const { cursor: next, more, changes } = body as Record<string, unknown>;
@@ -204,13 +205,17 @@ export class Puller {
     const { shelf, replicas, channel } = this.#options;
     const states: { name: { space: string; key: string }; state: Uint8Array }[] = [];
     let cursor: string | undefined;
+    let shared = 0;
     for (let after: string | undefined = ""; after !== undefined; ) {
-      const query = new URLSearchParams({ space, limit: String(PAGE_MAX), ...(after === "" ? {} : { after }) });
+      const query = new URLSearchParams({ space, limit: String(PAGE_MAX) });
+      if (after !== "") query.set("after", after);
+      else if (before !== undefined) query.set("before", before);
       const body = await this.#ask(`/sync/snapshot?${query}`);
       const page = (body ?? {}) as Record<string, unknown>;
       const next: unknown = page["next"];
       if (typeof page["cursor"] !== "string" || !Array.isArray(page["documents"])) throw foreign();
       cursor ??= page["cursor"];
+      if (typeof page["shared"] === "number") shared = page["shared"];
       for (const document of page["documents"] as unknown[]) {
         const { key, state } = (document ?? {}) as Record<string, unknown>;
         if (typeof key !== "string") throw foreign();
@@ -222,8 +227,10 @@ export class Puller {
     }
     if (cursor === undefined) throw foreign();
     const at = cursor;
-    // What was taken is in the next snapshot. Were this one stored, and the server restored once more, nobody would have it.
-    if (before !== undefined && (await this.#options.repair({ space, cursor: before, states })) && repairs) return true;
+    if (before !== undefined) {
+      // What was taken is in the next snapshot. Were this one stored, and the server restored once more, nobody would have it.
+      if ((await this.#options.repair({ space, before, cursor: at, shared, states })) && repairs) return true;
+    }
     if (this.signal.aborted) throw failure("closed", "the documents are closed");
     await replicas.exclusive(space, async () => {
       const stood = await shelf.standing(space);

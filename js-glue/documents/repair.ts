@@ -28,7 +28,10 @@ export interface RepairOptions {
 export interface Snapshot {
   readonly space: string;
   /** Where this device stood before. */
+  readonly before: string;
   readonly cursor: string;
+  /** The last change that both histories have. */
+  readonly shared: number;
   readonly states: readonly { readonly name: DocumentName; readonly state: Uint8Array }[];
 }
 
@@ -58,12 +61,15 @@ export async function repair(options: RepairOptions, snapshot: Snapshot): Promis
   return taken > 0;
 }
 
-async function* lost({ shelf, core, failed }: RepairOptions, { space, states }: Snapshot): AsyncGenerator<Offer> {
+async function* lost(
+  { shelf, core, failed }: RepairOptions,
+  { space, states, shared }: Snapshot,
+): AsyncGenerator<Offer> {
   const now = new Map(states.map(({ name, state }) => [entityOf(name), state]));
   for (const name of await shelf.acceptedNames(space)) {
     const { accepted } = await shelf.load(name);
     try {
-      const delta = core.lost(accepted, now.get(entityOf(name)) ?? EMPTY_STATE);
+      const delta = core.lost(accepted, now.get(entityOf(name)) ?? EMPTY_STATE, shared);
       if (delta.length > 0) yield { key: name.key, delta: toBase64(delta) };
     } catch (error) {
       if (core.dead) throw error;
@@ -75,10 +81,10 @@ async function* lost({ shelf, core, failed }: RepairOptions, { space, states }: 
 /** How many of them were taken. */
 async function send(
   { transport, deviceId, failed }: RepairOptions,
-  { space, cursor }: Snapshot,
+  { space, before, cursor }: Snapshot,
   documents: readonly Offer[],
 ): Promise<number> {
-  const body = { space, deviceId, cursor, documents };
+  const body = { space, deviceId, cursor: before, snapshot: cursor, documents };
   const response = await answerOf(transport, () => transport.post(PATH, body, TIMEOUT_MS));
   if (!response.ok) {
     const isFinal = isOurs(response) && !passes(response.status);
@@ -99,5 +105,6 @@ async function send(
 const isOurs = (response: Response): boolean =>
   response.headers.get("content-type")?.startsWith("application/problem+json") ?? false;
 
-/** Another time it may be answered otherwise. */
-const passes = (status: number): boolean => status === 401 || status === 408 || status === 429 || status >= 500;
+/** Another time it may be answered otherwise; 410: restored once more since the snapshot was read. */
+const passes = (status: number): boolean =>
+  status === 401 || status === 408 || status === 410 || status === 429 || status >= 500;

@@ -1,8 +1,9 @@
 /** Documents in the engine's own database: accepted states, the edits that wait for the server, and the cursors. */
 
-import { joinBytes, sameBytes, utf8 } from "../core/bytes.ts";
+import { after, joinBytes, sameBytes, utf8 } from "../core/bytes.ts";
 import type { EditName } from "../core/documents-core.ts";
 import type { Expectation, KeyRange, Store, StoredRecord } from "../core/ports.ts";
+import { comparedServer, incarnationOf, SERVER_KEY } from "../core/server-record.ts";
 import {
   collectionRange,
   cursorKey,
@@ -18,6 +19,9 @@ import {
   pendingChunk,
   pendingOfSpace,
   pendingRange,
+  queuedRange,
+  resentKey,
+  settlingRange,
   spaceOfCursor,
   stateChunk,
   stateRange,
@@ -143,6 +147,23 @@ export class Shelf {
   /** Whether an edit of this device waits for the server. */
   async hasPending(space: string): Promise<boolean> {
     return (await this.#store.scan(pendingOfSpace(space), 1)).length > 0;
+  }
+
+  /**
+   * Whether the cursor's server has been sent, as far as it had to be, what one before it had taken: such edits wait no longer, and
+   * have seen nothing of what is folded meanwhile. Found once for each server, and kept.
+   */
+  async hasResent(cursor: string): Promise<boolean> {
+    const server = incarnationOf(cursor);
+    const [kept] = await this.#store.scan({ from: resentKey, to: after(resentKey) }, 1);
+    if (kept && sameBytes(kept.value, utf8(server))) return true;
+    // In this order: whatever is taken out of what is settled is in the queue by then.
+    const [record] = await this.#store.scan({ from: SERVER_KEY, to: after(SERVER_KEY) }, 1);
+    const isCompared = record !== undefined && comparedServer(record.value) === server;
+    for (const range of [...(isCompared ? [] : [settlingRange]), queuedRange, deferredRange])
+      if ((await this.#store.scan(range, 1)).length > 0) return false;
+    await this.keep([{ key: resentKey, value: utf8(server) }]);
+    return true;
   }
 
   async waiting(space: string): Promise<readonly WaitingEdit[]> {

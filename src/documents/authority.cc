@@ -129,13 +129,12 @@ Result<Judgement> mend(Document& document, ByteView offered, const merge::Stamp&
   return take(document, std::move(delta), dots.runs(), stamp, aside);
 }
 
-Bytes lost_by(const Document& before, const Document& now) {
-  const std::uint64_t cut = now.state().cut();
+Bytes lost_by(const Document& before, const Document& now, std::uint64_t shared) {
   Delta delta = before.since(now.version());
   merge::Version lost;
   std::erase_if(delta.ops, [&](const PlacedOp& placed) {
     const std::uint64_t change = before.state().stamp_of(placed.op.dot).change;
-    if (change != 0 && change <= cut) return true;
+    if (change != 0 && change <= shared) return true;
     lost.add(placed.op.dot);
     return false;
   });

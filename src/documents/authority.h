@@ -43,8 +43,8 @@ Result<Judgement> mend(merge::Document& document, ByteView offered, const merge:
                        std::uint64_t acknowledged = 0, std::span<const SetAside> aside = {});
 
 // What `before`, an accepted state, has and `now`, the state of a restored server, has lost: a delta for mend; empty when that is
-// nothing. Numbers up to the fold of `now` are older than the backup, so what they stamp is in its snapshot.
-[[nodiscard]] Bytes lost_by(const merge::Document& before, const merge::Document& now);
+// nothing. What changes up to `shared` brought is in both: the last one before their histories part.
+[[nodiscard]] Bytes lost_by(const merge::Document& before, const merge::Document& now, std::uint64_t shared);
 
 // What the change order says of a rejected edit: its dots will never come. Empty when the document knows one of them: then
 // they are somebody's accepted work, and no rejection may take it away. Errors: as judge.

@@ -301,7 +301,8 @@ Result<void> Session::on_state(Command command, Reader& in, Writer& out) {
   }
   if (command == Command::kLost) {
     OAS_TRY(const merge::Document now, read_state(in));
-    out.bytes(lost_by(document, now));
+    OAS_TRY(const std::uint64_t shared, in.varint());
+    out.bytes(lost_by(document, now, shared));
     return {};
   }
   OAS_TRY(const merge::Rules* const by, rules(in));

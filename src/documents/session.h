@@ -23,7 +23,8 @@
 //   kRemake    document, rules, place, stood-on bytes, edit bytes
 //                                                              → known u8, edit, contested bytes, stranded varint, stood-on bytes
 //   kMend      as kJudge: state, rules, offered bytes, …       → as kJudge
-//   kLost      state bytes, state bytes of a restored server   → offered bytes; empty: it has lost nothing
+//   kLost      state bytes, state bytes of a restored server, last change in common varint
+//              → offered bytes; empty: it has lost nothing
 //   kRefresh   document, accepted bytes, list of pending bytes → list of dot: accepted already, not pending
 //
 // stamp is minted-at i64, random u64, change varint, received-at i64; seen is a varint and aside

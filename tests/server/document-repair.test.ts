@@ -50,9 +50,22 @@ for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
       return TestServer.on({ url: `sqlite:${file}`, drop }, { restored: true, cleanupIntervalMs: 0 });
     }
 
-    const on = (to: TestServer, from: Device): Device => {
-      const { key, device } = from.client;
-      const moved = new Device(new TestClient(to.url, key, device), from.space, core);
+    const snapshotOf = async (from: TestClient, space: string, before?: string) => {
+      const query = new URLSearchParams({ space, ...(before === undefined ? {} : { before }) });
+      const response = await from.json("GET", `/sync/snapshot?${query}`);
+      assert.equal(response.status, 200);
+      return (await response.json()) as { cursor: string; shared?: number };
+    };
+
+    /** `device`: another one of the same principal has numbers of its own. */
+    const on = (
+      to: TestServer,
+      from: Device,
+      space = from.space,
+      client: Pick<TestClient, "key" | "device"> = from.client,
+    ): Device => {
+      const { key, device } = client;
+      const moved = new Device(new TestClient(to.url, key, device), space, core);
       moved.rules = core.rules(JSON.stringify(SCHEMA));
       return moved;
     };
@@ -117,21 +130,93 @@ for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
       }
     });
 
+    test("a device that has not sent its own edits again says nothing of what it has seen since", async () => {
+      const { app, plans, file, folder } = await world("resent");
+      const copy = await restored(file, folder);
+      target = copy.url;
+      const noted = async (): Promise<number[]> => {
+        await plans.pull();
+        const rows = await copy.query("SELECT seq FROM space_cursor WHERE space_id = 'resent'");
+        return rows.map(({ seq }) => Number(seq));
+      };
+      try {
+        await plans.pull();
+        const head = await copy.query("SELECT head FROM space WHERE space_id = 'resent'");
+        assert.equal(Number(head[0]?.["head"]), 4);
+        assert.ok(!(await noted()).includes(4));
+        await until(async () => {
+          await app.drain();
+          return (await noted()).includes(4);
+        });
+      } finally {
+        target = undefined;
+        await copy.end();
+      }
+    });
+
+    test("whoever comes back is told up to where the histories are one", async () => {
+      const { bob, file, folder } = await world("parted");
+      const { cursor: before } = await snapshotOf(bob.client, "parted");
+      const other = () => ({ key: bob.client.key, device: crypto.getRandomValues(new Uint8Array(16)) });
+      const own = on(server, bob, "~", other());
+      own.put("plan/1", { a: 1 });
+      await own.push();
+      const { cursor: ownBefore } = await snapshotOf(bob.client, "~");
+      assert.equal((await snapshotOf(bob.client, "parted", before)).shared, 4);
+      const copy = await restored(file, folder);
+      const second = `${folder}-second`;
+      let twice: TestServer | undefined;
+      try {
+        const here = on(copy, bob);
+        // Nobody has written there since.
+        assert.equal((await snapshotOf(here.client, "parted", before)).shared, 2);
+        for (const id of ["5", "6", "7"]) here.put(`plan/${id}`, { id });
+        await here.push();
+        const { cursor: between } = await snapshotOf(here.client, "parted");
+        assert.equal((await snapshotOf(here.client, "parted", before)).shared, 2);
+        assert.equal((await snapshotOf(here.client, "parted", between)).shared, 5);
+        for (const nonsense of ["", "1", "no cursor"])
+          assert.equal((await snapshotOf(here.client, "parted", nonsense)).shared, 0);
+        // A space that both histories have made is one by its name alone.
+        const ownHere = on(copy, bob, "~", other());
+        ownHere.put("plan/1", { a: 1 });
+        ownHere.put("plan/2", { a: 1 });
+        await ownHere.push();
+        assert.equal((await snapshotOf(here.client, "~", ownBefore)).shared, 0);
+        // Restored once more, from a backup of the second history.
+        const again = await copy.sync.store.backUp(second, 1);
+        assert.ok(again);
+        twice = await restored(again, second);
+        const there = on(twice, bob, "parted", other());
+        there.put("plan/8", { id: 8 });
+        await there.push();
+        assert.equal((await snapshotOf(there.client, "parted", before)).shared, 2);
+        assert.equal((await snapshotOf(there.client, "parted", between)).shared, 5);
+      } finally {
+        await copy.end();
+        await twice?.end();
+      }
+    });
+
     test("nothing is taken of a history that goes on, from strangers, readers, or for somebody else's device", async () => {
       const { bob, file, folder } = await world("rights");
       const cursor = bob.cursor ?? "";
       await bob.pull();
-      const lost = core.lost(core.state(bob.handle("plan/2")), new Uint8Array(0));
+      const lost = core.lost(core.state(bob.handle("plan/2")), new Uint8Array(0), 0);
       const documents = [{ key: "plan/9", delta: Buffer.from(lost).toString("base64") }];
+      let { cursor: snapshot } = await snapshotOf(bob.client, "rights");
       const offer = async (from: TestClient, deviceId = from.deviceId) => {
-        const response = await from.json("POST", "/sync/repair", { space: "rights", deviceId, cursor, documents });
-        const body = (await response.json()) as { taken?: number; refused?: { code: string }[]; code?: string };
-        return [response.status, body.taken ?? body.code, ...(body.refused ?? []).map(({ code }) => code)];
+        const body = { space: "rights", deviceId, cursor, snapshot, documents };
+        const response = await from.json("POST", "/sync/repair", body);
+        const said = (await response.json()) as { taken?: number; refused?: { code: string }[]; code?: string };
+        return [response.status, said.taken ?? said.code, ...(said.refused ?? []).map(({ code }) => code)];
       };
       assert.deepEqual(await offer(bob.client), [200, 0]);
       const copy = await restored(file, folder);
       try {
         const here = on(copy, bob);
+        assert.deepEqual(await offer(here.client), [410, "cursor_expired"]);
+        ({ cursor: snapshot } = await snapshotOf(here.client, "rights"));
         // It has never met this server, so it has no device there.
         assert.deepEqual(await offer(here.client), [404, "unknown_device"]);
         await here.push([here.event("plan/3", new Uint8Array(0))]);

@@ -157,16 +157,22 @@ for (const [i, replica] of replicas.entries()) {
 }
 const changes = (await call("getSyncChanges", { space: "~", limit: 1 })) as { cursor: string; more: boolean };
 await call("getSyncChanges", { space: "~", cursor: changes.cursor, device: replicas[0]!.client.deviceId });
-const snapshot = (await call("getSyncSnapshot", { space: "~" })) as { documents: object[] };
+const snapshot = (await call("getSyncSnapshot", { space: "~", before: changes.cursor })) as {
+  cursor: string;
+  documents: object[];
+};
 const values = (await call("getSpacesDocuments", { spaceId: "~" })) as { items: object[] };
 if (!changes.more || snapshot.documents.length !== 1 || values.items.length !== 1)
   problems.push("the documents do not add up");
-const offered = Buffer.from(core.lost(core.state(replicas[0]!.handle("note/1")), new Uint8Array(0))).toString("base64");
+const offered = Buffer.from(core.lost(core.state(replicas[0]!.handle("note/1")), new Uint8Array(0), 0)).toString(
+  "base64",
+);
 const repaired = (await call("postSyncRepair", {
   body: {
     space: "~",
     deviceId: replicas[0]!.client.deviceId,
     cursor: changes.cursor,
+    snapshot: snapshot.cursor,
     documents: [{ key: "note/9", delta: offered }],
   },
 })) as { taken: number };

@@ -68,6 +68,17 @@ void DocumentWorld::check_flicker(const Tab& tab) const {
   }
 }
 
+// Of an edit that waits no longer a tab shows what has taken its place, as soon as that is stored here.
+void DocumentWorld::check_dropped(std::size_t context, const Tab& tab, const WaitingEdit& edit) const {
+  const Disk& disk = world_.devices_[world_.contexts_[context]->device]->disk;
+  const auto number = numbers_.find({edit.name, edit.first});
+  const auto stored = disk.records.find(holds_key(edit.name));
+  const auto open = tab.docs->documents().find(edit.name);
+  if (number == numbers_.end() || stored == disk.records.end() || open == tab.docs->documents().end()) return;
+  if (decode_numbers(stored->second).contains(number->second) && !open->second.holds().contains(number->second))
+    fail("documents: " + told(number->second, edits_.at(number->second)) + " is stored, and shown no more");
+}
+
 // Who is no member any more never hears what became of his last edits.
 std::vector<std::string> DocumentWorld::spaces_of(const DeviceId& device) const {
   std::vector<std::string> names;
@@ -174,7 +185,7 @@ void DocumentWorld::check_edits() const {
     const Space& space = server.spaces.at(edit.name.space);
     const auto record = space.records.find(edit.name.key);
     const bool taken = record != space.records.end() && record->second.holds.contains(number);
-    if (due && !taken && !(is_poison(number) && server.rejected.contains(number)))
+    if (due && !taken && !server.rejected.contains(number))
       return fail("documents: " + told(number, edit) + " was on a device when the server was restored, and is lost");
     if (!taken && !server.rejected.contains(number))
       return fail("documents: " + told(number, edit) + " was stored, and is lost");
@@ -265,7 +276,8 @@ void DocumentWorld::check_edit(const MadeEdit& edit, std::uint32_t number, const
     }
     default: break;
   }
-  if (may_go(edit.name)) return;
+  // Refused in one history its numbers are void there, and whoever writes next covers them; in another it was taken.
+  if (may_go(edit.name) || books_.refused.contains(number)) return;
   const bool lost = [&] {
     switch (edit.intent) {
       case Intent::kItem: return times_id(shown, id) != 1;

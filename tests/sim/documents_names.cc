@@ -115,6 +115,8 @@ EditNumbers decode_numbers(ByteView bytes) {
 Bytes space_prefix(char letter, const std::string& space) { return record_key(letter, {space}); }
 Bytes state_key(const DocumentName& name) { return record_key('a', {name.space, name.key}); }
 Bytes holds_key(const DocumentName& name) { return record_key('h', {name.space, name.key}); }
+Bytes resent_key() { return {'d', 'r'}; }
+
 Bytes cursor_key(const std::string& space) { return record_key('c', {space}); }
 
 Bytes edit_key(const DocumentName& name, const merge::Dot& first) {

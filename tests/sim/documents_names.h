@@ -55,6 +55,8 @@ struct SpaceCursor {
 [[nodiscard]] Bytes encode_numbers(const EditNumbers& numbers);
 [[nodiscard]] EditNumbers decode_numbers(ByteView bytes);
 [[nodiscard]] Bytes cursor_key(const std::string& space);
+// The server that was sent again what one before it had taken.
+[[nodiscard]] Bytes resent_key();
 [[nodiscard]] Bytes edit_key(const DocumentName& name, const merge::Dot& first);
 [[nodiscard]] merge::Dot edit_of_key(ByteView key);
 [[nodiscard]] DocumentName name_of_record(ByteView key);

@@ -72,7 +72,8 @@ void DocumentWorld::ask(std::size_t context, Tab& tab, const std::string& space)
   if (!before) return snapshot(context, space, before, nullptr);
   // What all have acknowledged may be folded. An edit made before may not have seen it, so a device with such edits keeps
   // what it has said before.
-  const bool acknowledges = !tab.docs->waits(space) || OAS_MUTANT(kDocAcknowledgesWithEdits);
+  const bool acknowledges =
+      (!tab.docs->waits(space) && resent(context, tab, before->incarnation)) || OAS_MUTANT(kDocAcknowledgesWithEdits);
   const std::uint64_t life = tab.life;
   const DeviceId device = world_.devices_[world_.contexts_[context]->device]->id;
   exchange(context, space, [=, this](DocumentServer& server, const DocumentServer::Now& now) -> Answered {
@@ -91,6 +92,18 @@ void DocumentWorld::ask(std::size_t context, Tab& tab, const std::string& space)
       pull_ended(*one, context, space);
     };
   });
+}
+
+// A restored server is sent edits again that wait no longer. Found once for each server, and kept.
+bool DocumentWorld::resent(std::size_t context, const Tab& tab, const Incarnation& server) {
+  Disk& disk = world_.devices_[world_.contexts_[context]->device]->disk;
+  const Bytes key = resent_key();
+  const Bytes value = encode_cursor({server, 0, 0});
+  if (const auto kept = disk.records.find(key); kept != disk.records.end() && kept->second == value) return true;
+  if (!tab.docs->has_resent(server)) return OAS_MUTANT(kDocAcknowledgesBeforeResent);
+  engine::Persist persist;
+  persist.puts.push_back({key, value});
+  return disk.commit(persist, false);
 }
 
 void DocumentWorld::take(std::size_t context, Tab& tab, const std::string& space, const SpaceCursor& before,
@@ -145,13 +158,14 @@ void DocumentWorld::snapshot(std::size_t context, const std::string& space, std:
   const DeviceId device = world_.devices_[world_.contexts_[context]->device]->id;
   const std::string after = so_far ? *so_far->next : "";
   exchange(context, space, [=, this](DocumentServer& server, const DocumentServer::Now& now) -> Answered {
-    const auto page = server.snapshot(device, space, after, now.incarnation, kRecordsMax);
+    const auto page = server.snapshot(device, space, after, before, now.incarnation, kRecordsMax);
     return [this, context, life, space, before, so_far, page] {
       Tab* const one = this->tab(context, life);
       if (one == nullptr) return;
       if (!page) return pull_ended(*one, context, space);
       auto all = so_far ? so_far : std::make_shared<DocumentServer::Snapshot>();
       if (!so_far) all->cursor = page->cursor;
+      if (!so_far) all->shared = page->shared;
       all->records.insert(all->records.end(), page->records.begin(), page->records.end());
       all->next = page->next;
       if (all->next) return snapshot(context, space, before, all);
@@ -168,15 +182,19 @@ void DocumentWorld::repair(std::size_t context, Tab& tab, const std::string& spa
   const EditNumbers due = held_by(owner.disk, space);
   if (offers.empty() || OAS_MUTANT(kDocRepairLeftOut)) return store(context, tab, space, before, all, due);
   if (tracing)
-    std::printf("%lld: context %zu gives back %zu documents of %s\n", static_cast<long long>(world_.now_), context,
-                offers.size(), space.c_str());
+    for (const Offer& offer : offers) {
+      std::printf("%lld: context %zu gives back of %s/%s, with edits", static_cast<long long>(world_.now_), context,
+                  space.c_str(), offer.key.c_str());
+      for (const std::uint32_t number : offer.numbers) std::printf(" %u", number);
+      std::printf("\n");
+    }
   const std::uint64_t life = tab.life;
   const DeviceId device = owner.id;
   if (OAS_MUTANT(kDocRepairUnheard)) store(context, tab, space, before, all, due);
   exchange(context, space, [=, this](DocumentServer& server, const DocumentServer::Now& now) -> Answered {
-    const auto serve = [this, device, space, from = *before, offers](DocumentServer& one,
-                                                                     const DocumentServer::Now& then) {
-      const DocumentServer::Repair done = one.repair(device, space, from, offers, then);
+    const auto serve = [this, device, space, compared = DocumentServer::Comparison{*before, all.cursor}, offers](
+                           DocumentServer& one, const DocumentServer::Now& then) {
+      const DocumentServer::Repair done = one.repair(device, space, compared, offers, then);
       if (!done.wrong.empty()) fail(done.wrong);
       return done;
     };
@@ -187,9 +205,11 @@ void DocumentWorld::repair(std::size_t context, Tab& tab, const std::string& spa
       });
     const DocumentServer::Repair done = serve(server, now);
     if (OAS_MUTANT(kDocRepairUnheard)) return [] {};
-    return [this, context, life, space, before, all, due = done.whole ? due : EditNumbers{}, taken = done.taken] {
+    return [this, context, life, space, before, all, due = done.whole ? due : EditNumbers{}, taken = done.taken,
+            expired = done.expired] {
       Tab* const one = this->tab(context, life);
       if (one == nullptr) return;
+      if (expired) return pull_ended(*one, context, space);
       // What was taken is in the next snapshot. Were this one stored, and the server restored once more, nobody would have it.
       if (taken) return snapshot(context, space, before, nullptr);
       store(context, *one, space, before, all, due);
@@ -262,7 +282,7 @@ void DocumentWorld::commit(std::size_t context, engine::Persist persist, bool st
               Commit end = Commit::kDone;
               if (world_.now_ < device.quota_until && !persist.puts.empty()) {
                 end = Commit::kFailed;
-              } else if (world_.faults_.hit(Fault::kConnectionLost, 1, 60)) {
+              } else if (world_.faults_.hit(Fault::kConnectionLost, 1, 20)) {
                 end = Commit::kFailed;
                 if (prng_.chance(1, 2)) (void)device.disk.commit(persist, strict);
               } else if (!device.disk.commit(persist, strict)) {

@@ -59,6 +59,13 @@ std::uint64_t last_before(const Space& space, std::int64_t time) {
 
 }  // namespace
 
+std::uint64_t Space::shared_with(const Incarnation& older) const {
+  std::uint64_t shared = head;
+  for (const auto& [incarnation, from] : began)
+    if (older.minted_at < incarnation.minted_at) shared = std::min(shared, from);
+  return shared;
+}
+
 std::string DocumentServer::schema_for(const DocumentName& name) const {
   const std::optional<DocumentName> schema = schema_of(name);
   if (!schema) return "";
@@ -113,6 +120,7 @@ sync::Outcome DocumentServer::take(const DeviceId& device, const EditEvent& edit
 // What is refused is said in the change order, too: its numbers are void, and replicas stop waiting for them.
 sync::Outcome DocumentServer::refuse(Space& space, const EditEvent& edit, ErrorCode code, const Now& now) {
   rejected.insert(edit.number);
+  books->refused.insert(edit.number);
   DocumentRecord& record = space.records[edit.name.key];
   Document document = open_state(record.body);
   const auto voided = documents::void_change(document, edit.delta);
@@ -126,16 +134,18 @@ sync::Outcome DocumentServer::refuse(Space& space, const EditEvent& edit, ErrorC
 }
 
 DocumentServer::Repair DocumentServer::repair(const DeviceId& device, const std::string& name,
-                                              const SpaceCursor& before, const std::vector<Offer>& offers,
+                                              const Comparison& compared, const std::vector<Offer>& offers,
                                               const Now& now) {
+  // Restored once more since: there is another snapshot to compare with.
+  if (compared.snapshot.incarnation != now.incarnation) return {.whole = false, .expired = true, .wrong = {}};
   // Of a history that goes on nothing can be lost: what is not there was taken away on purpose.
-  if (!(before.incarnation.minted_at < now.incarnation.minted_at)) return {};
+  if (!(compared.before.incarnation.minted_at < now.incarnation.minted_at)) return {};
   const auto at = spaces.find(name);
-  if (at == spaces.end() || role_of(at->second, device) != Role::kWriter)
-    return {.whole = false, .taken = false, .wrong = {}};
+  if (at == spaces.end() || role_of(at->second, device) != Role::kWriter) return {.whole = false, .wrong = {}};
   Repair all;
   for (const Offer& offer : offers) {
-    Repair one = mend(at->second, device, {name, offer.key}, offer, now);
+    const std::uint64_t known = std::min(compared.snapshot.n, at->second.shared_with(compared.before.incarnation));
+    Repair one = mend(at->second, device, {name, offer.key}, known, offer, now);
     all.whole &= one.whole;
     all.taken |= one.taken;
     if (all.wrong.empty()) all.wrong = std::move(one.wrong);
@@ -144,7 +154,7 @@ DocumentServer::Repair DocumentServer::repair(const DeviceId& device, const std:
 }
 
 DocumentServer::Repair DocumentServer::mend(Space& space, const DeviceId& device, const DocumentName& name,
-                                            const Offer& offer, const Now& now) {
+                                            std::uint64_t compared, const Offer& offer, const Now& now) {
   const auto known = space.records.find(name.key);
   const DocumentRecord before = known == space.records.end() ? DocumentRecord{} : known->second;
   const merge::Stamp stamp{now.incarnation, space.head + 1, now.time};
@@ -153,8 +163,14 @@ DocumentServer::Repair DocumentServer::mend(Space& space, const DeviceId& device
   if (!judgement && judgement.error().code == ErrorCode::kStaleEdit) {
     const auto seen = space.cursors.find(device);
     document = open_state(before.body);
-    judgement = documents::mend(document, offer.delta, stamp, seen == space.cursors.end() ? 0 : seen->second.n);
+    // What was folded since the snapshot was read may be what is offered: by then its dots are forgotten.
+    judgement = documents::mend(document, offer.delta, stamp,
+                                seen == space.cursors.end() ? 0 : std::min(seen->second.n, compared));
   }
+  if (tracing)
+    std::printf("      repair of %s, compared up to %llu: %s\n", entity_of(name).c_str(),
+                static_cast<unsigned long long>(compared),
+                judgement ? (judgement->changed ? "taken" : "known") : error_info(judgement.error().code).name.data());
   Repair out;
   if (!judgement) {
     out.whole = false;
@@ -196,14 +212,15 @@ EditNumbers DocumentServer::brought(const EditNumbers& held, const Offer& offer,
     const bool here = held.contains(number) || std::any_of(held.begin(), held.end(), [&](std::uint32_t other) {
                         return taken_as.at(other) == forms;
                       });
-    if (!here && !(is_poison(number) && rejected.contains(number)))
-      wrong = "comes without edit " + std::to_string(number);
+    if (!here && !rejected.contains(number)) wrong = "comes without edit " + std::to_string(number);
   }
   if (!dots.empty()) wrong = "brings what nobody has told of";
   return numbers;
 }
 
 void DocumentServer::append(Space& space, const std::string& key, Bytes body, EditNumbers numbers, const Now& now) {
+  if (space.began.empty() || space.began.back().first != now.incarnation)
+    space.began.emplace_back(now.incarnation, space.head);
   space.sum = sum_with(space.sum, ++space.head, key, body);
   space.changes[space.head] = {key, std::move(body), space.sum, now.time, std::move(numbers)};
 }
@@ -238,12 +255,16 @@ DocumentServer::Page DocumentServer::changes_after(const DeviceId& device, const
 
 std::optional<DocumentServer::Snapshot> DocumentServer::snapshot(const DeviceId& device, const std::string& name,
                                                                  const std::string& after,
+                                                                 const std::optional<SpaceCursor>& before,
                                                                  const Incarnation& incarnation,
                                                                  std::size_t rows_max) const {
   const auto at = spaces.find(name);
   if (at == spaces.end() || role_of(at->second, device) == Role::kNone) return std::nullopt;
   const Space& space = at->second;
-  Snapshot page{.cursor = {incarnation, space.head, space.sum}, .records = {}, .next = std::nullopt};
+  Snapshot page{.cursor = {incarnation, space.head, space.sum},
+                .shared = before ? space.shared_with(before->incarnation) : 0,
+                .records = {},
+                .next = std::nullopt};
   for (auto record = space.records.upper_bound(after); record != space.records.end(); ++record) {
     if (page.records.size() == rows_max) {
       page.next = page.records.back().first;

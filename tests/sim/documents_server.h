@@ -44,6 +44,10 @@ struct Space {
     Millis at;
   };
   std::map<DeviceId, Seen> cursors;
+  // Behind which change each incarnation went on that ever wrote here.
+  std::vector<std::pair<Incarnation, std::uint64_t>> began;
+  // The last change that this history and the one of an older server have in common.
+  [[nodiscard]] std::uint64_t shared_with(const Incarnation& older) const;
 };
 
 // What people were shown as conflicts.
@@ -60,6 +64,7 @@ struct Books {
   // The dots under which each edit was ever taken: another history may have given it others.
   using Dots = std::set<merge::Dot>;
   std::map<std::uint32_t, std::set<Dots>> taken_as;
+  EditNumbers refused;  // in some history
 };
 
 // What a replica still has of a document and a restored server lacks.
@@ -96,20 +101,26 @@ class DocumentServer {
                                    const Incarnation& incarnation, std::size_t rows_max) const;
   struct Snapshot {
     SpaceCursor cursor;
+    std::uint64_t shared{};  // with the history of the replica that asks
     std::vector<std::pair<std::string, DocumentRecord>> records;
     std::optional<std::string> next;
   };
   // Records behind `after`; nothing for a stranger.
   [[nodiscard]] std::optional<Snapshot> snapshot(const DeviceId& device, const std::string& space,
-                                                 const std::string& after, const Incarnation& incarnation,
-                                                 std::size_t rows_max) const;
+                                                 const std::string& after, const std::optional<SpaceCursor>& before,
+                                                 const Incarnation& incarnation, std::size_t rows_max) const;
   struct Repair {
     bool whole = true;  // all that was offered is here now, as far as it may be
     bool taken = false;  // some of it was not here before
+    bool expired = false;  // it was compared with a snapshot of another history
     std::string wrong;  // what the judge has to say
   };
-  // From a replica that stood at `before`; each document by itself.
-  Repair repair(const DeviceId& device, const std::string& space, const SpaceCursor& before,
+  struct Comparison {
+    SpaceCursor before;  // where the replica stands
+    SpaceCursor snapshot;  // what it has compared its states with
+  };
+  // Each document by itself.
+  Repair repair(const DeviceId& device, const std::string& space, const Comparison& compared,
                 const std::vector<Offer>& offers, const Now& now);
   void note(const DeviceId& device, const std::string& space, std::uint64_t n, Millis time);
   void fold(const Now& now, const FoldLimits& limits);
@@ -123,7 +134,8 @@ class DocumentServer {
 
  private:
   sync::Outcome refuse(Space& space, const EditEvent& edit, ErrorCode code, const Now& now);
-  Repair mend(Space& space, const DeviceId& device, const DocumentName& name, const Offer& offer, const Now& now);
+  Repair mend(Space& space, const DeviceId& device, const DocumentName& name, std::uint64_t compared,
+              const Offer& offer, const Now& now);
   // Which of the offered edits a change of the order has brought; in `wrong`, why that cannot be.
   EditNumbers brought(const EditNumbers& held, const Offer& offer, ByteView change, std::string& wrong) const;
   void append(Space& space, const std::string& key, Bytes body, EditNumbers numbers, const Now& now);

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "base/sim_points.h"
+#include "queue/keys.h"
+#include "queue/records.h"
 #include "sim/faults.h"
 #include "wire/segment.h"
 
@@ -231,6 +233,14 @@ std::optional<SpaceCursor> DocumentTab::stored_cursor(const std::string& space) 
 
 bool DocumentTab::waits(const std::string& space) const { return !disk_->scan(waiting_range(space), 1).empty(); }
 
+// In this order: whatever is taken out of what is settled is in the queue by then.
+bool DocumentTab::has_resent(const Incarnation& server) const {
+  const auto known = queue::read_record<queue::ServerState>(record_at(*disk_, queue::server_key()));
+  const bool compared = known && known->incarnation == server && !known->verify;
+  if (!compared && !disk_->scan(below({'s', 't'}), 1).empty()) return false;
+  return disk_->scan(below({'s', 'p'}), 1).empty() && disk_->scan(below({'s', 'd'}), 1).empty();
+}
+
 std::vector<Offer> lost_by(const Disk& disk, const std::string& space, const DocumentServer::Snapshot& snapshot) {
   std::map<std::string, const DocumentRecord*> now;
   for (const auto& [key, record] : snapshot.records) now[key] = &record;
@@ -240,7 +250,7 @@ std::vector<Offer> lost_by(const Disk& disk, const std::string& space, const Doc
     const auto at = now.find(name.key);
     const DocumentRecord record = at == now.end() ? DocumentRecord{} : *at->second;
     const merge::Document there = record.body.empty() ? merge::Document() : *merge::Document::open(record.body);
-    Bytes delta = documents::lost_by(*merge::Document::open(stored.value), there);
+    Bytes delta = documents::lost_by(*merge::Document::open(stored.value), there, snapshot.shared);
     if (delta.empty()) continue;
     EditNumbers numbers = decode_numbers(record_at(disk, holds_key(name)));
     for (const std::uint32_t number : record.holds) numbers.erase(number);

@@ -78,6 +78,8 @@ class DocumentTab {
 
   [[nodiscard]] std::optional<SpaceCursor> stored_cursor(const std::string& space) const;
   [[nodiscard]] bool waits(const std::string& space) const;
+  // Whether what a server before this one had taken has been sent to this one, too, as far as it had to be.
+  [[nodiscard]] bool has_resent(const Incarnation& server) const;
   [[nodiscard]] const std::map<DocumentName, Doc>& documents() const { return open_; }
 
   const Epoch epoch;  // of the edits made here

@@ -59,8 +59,7 @@ DocumentWorld::DocumentWorld(World& world, std::uint64_t seed, bool folds)
   // A profile that has gone back to an older state inherits what its device has acknowledged since, and its edits pass for ones
   // that have seen what was folded. So do edits that a restored server gets again: no record says that they wait.
   if (folds_)
-    for (const Fault fault : {Fault::kProfileRolledBack, Fault::kProfileCloned, Fault::kRestore})
-      world_.faults_.forbid(fault);
+    for (const Fault fault : {Fault::kProfileRolledBack, Fault::kProfileCloned}) world_.faults_.forbid(fault);
   DocumentServer& server = world_.server_.documents();
   server.books = &books_;
   for (const auto& device : world_.devices_) {
@@ -244,6 +243,7 @@ void DocumentWorld::drop(std::size_t context, const WaitingEdit& edit) {
         const std::optional<SpaceCursor> stored = one.docs->stored_cursor(space);
         if (stored && !OAS_MUTANT(kDocDroppedUnread)) one.docs->catch_up(space, *stored);
         one.docs->drop(edit.name, edit.first);
+        check_dropped(other, one, edit);
         turn_ended(one, space);
       });
     });

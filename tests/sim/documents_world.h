@@ -106,6 +106,7 @@ class DocumentWorld {
                const Result<documents::Edit>& made);
   void queue(std::size_t context, Tab& tab, MadeEdit edit);
   void check_flicker(const Tab& tab) const;
+  void check_dropped(std::size_t context, const Tab& tab, const WaitingEdit& edit) const;
   void not_taken(std::size_t context, std::uint32_t number);
   void leave(std::size_t context, const WaitingEdit& edit);
   void drop(std::size_t context, const WaitingEdit& edit);
@@ -118,6 +119,7 @@ class DocumentWorld {
   void pulled_all(std::size_t context, Tab& tab, const std::string& space);
   void pull_ended(Tab& tab, std::size_t context, const std::string& space);
   void exchange(std::size_t context, const std::string& space, Exchange serve);
+  bool resent(std::size_t context, const Tab& tab, const Incarnation& server);
   void take(std::size_t context, Tab& tab, const std::string& space, const SpaceCursor& before,
             const DocumentServer::Changes& page);
   void snapshot(std::size_t context, const std::string& space, std::optional<SpaceCursor> before,

@@ -310,7 +310,7 @@ void World::carry_out(std::size_t index, const engine::Output& output) {
 void World::read(std::size_t index, const engine::Load& load) {
   Context& context = *contexts_[index];
   context.loads[load.load] = load;
-  if (load.range.from == queue::lease_key()) begin_round(index);
+  read_ahead(index, load);
   at(now_ + 1, [this, index, instance = context.instance, load] {
     Context& reader = *contexts_[index];
     if (reader.instance != instance) return;
@@ -324,7 +324,7 @@ void World::persist(std::size_t index, engine::Persist persist) {
   Context& context = *contexts_[index];
   if (documents_) documents_->accompany(index, persist);
   if (!takes_lease(persist)) context.ahead.clear();
-  if (takes_lease(persist) && context.ahead.empty()) begin_round(index);
+  if (takes_lease(persist) && !context.ahead.contains({'m'})) begin_round(index);
   ++context.open_commits;
   context.in_hand = persist;
   const bool strict = persist.durability >= Durability::kStrict;
@@ -352,6 +352,11 @@ void World::commit(std::size_t index, std::uint32_t instance, const engine::Pers
     failure = engine::PersistFailed::Kind::kUnknown;
   } else if (written = device.disk.commit(persist, strict); !written) {
     failure = engine::PersistFailed::Kind::kConflict;
+  }
+  if (written && std::any_of(persist.puts.begin(), persist.puts.end(),
+                             [](const engine::Put& put) { return put.key == queue::retry_key(); })) {
+    device.retry_at = now_;
+    device.retry_by = context.epoch;
   }
   // A repetition that finds its guard there has nothing to write, and so flushes nothing.
   if (written && strict && device.disk.tail() == 0) {
@@ -511,6 +516,8 @@ void World::check_patience(const Context& context, const Device& device) {
   const auto lease =
       held == device.disk.records.end() ? Result<queue::Lease>{} : queue::read_record<queue::Lease>(held->second);
   if (!lease || lease->owner != context.epoch) return;
+  // A host that reads ahead may have looked just before the last holder wrote this and let go.
+  if (reads_ahead_ && device.retry_by != context.epoch && device.retry_at >= context.meta_read_at) return;
   if (retry->attempts > 0 && retry->next_at.value > wall(device) + 5)
     ledger_.fail("patience: a request " + std::to_string(retry->next_at.value - wall(device)) + " ms before its time");
 }
@@ -595,13 +602,16 @@ void World::check_settled(const Device& device, const engine::Settled& settled) 
     const bool listed = exception != settled.exceptions.end() && exception->seq == seq;
     const auto kind = listed ? static_cast<sync::VerdictKind>(exception->kind) : sync::VerdictKind::kApplied;
     const Server::Standing standing = server_.standing(device.id, {settled.stream, seq});
-    const bool applied = standing == Server::Standing::kApplied;
+    // Who reads at its start how far a stream has come learns of no duplicates: these count with what was applied.
+    const bool applied = standing == Server::Standing::kApplied || standing == Server::Standing::kDuplicate;
     const bool fits = kind == sync::VerdictKind::kApplied    ? applied
                       : kind == sync::VerdictKind::kRejected ? standing == Server::Standing::kRejected
                                                              : true;
     if (!fits)
-      ledger_.fail("settled: number " + std::to_string(seq.value) + " is told as " +
-                   (kind == sync::VerdictKind::kApplied ? "applied" : "rejected") + ", the server knows better");
+      ledger_.fail("settled: number " + std::to_string(seq.value) + " of lane " +
+                   std::to_string(static_cast<int>(settled.stream.lane)) + (device.twin ? " of a twin" : "") +
+                   " is told as " + (kind == sync::VerdictKind::kApplied ? "applied" : "rejected") +
+                   ", the server knows better");
   }
 }
 

@@ -1,4 +1,5 @@
-// A host that reads before it is asked, as js-glue/core/read-ahead.ts does: from the moment that a session looks at the lease.
+// A host that reads before it is asked, as js-glue/core/read-ahead.ts does: the lease when an engine starts, the rest from the
+// moment that a session looks at the lease.
 // Here meta is read at once, and what is handed out may be older than the lease: the worst that such a host can do.
 #include <algorithm>
 #include <utility>
@@ -15,6 +16,7 @@ constexpr std::uint32_t kJournalsAhead = 32;
 constexpr std::uint32_t kSegmentsAhead = 4;
 
 const Bytes kMeta{'m'};
+const Bytes kTotals{'m', 'e'};
 const Bytes kJournals{'s', 'j'};
 
 }  // namespace
@@ -24,6 +26,18 @@ bool World::takes_lease(const engine::Persist& persist) {
   return persist.deletes.empty() && persist.puts.size() == 1 && persist.puts.front().key == queue::lease_key();
 }
 
+void World::read_ahead(std::size_t index, const engine::Load& load) {
+  if (!reads_ahead_) return;
+  if (load.range.from == kTotals) {
+    Context& starting = *contexts_[index];
+    const Bytes lease = queue::lease_key();
+    const Bytes to = queue::after_key(lease);
+    starting.ahead.clear();
+    starting.ahead[lease] = {to, 1, devices_[starting.device]->disk.scan({lease, to}, 1)};
+  }
+  if (load.range.from == queue::lease_key()) begin_round(index);
+}
+
 void World::begin_round(std::size_t index) {
   if (!reads_ahead_) return;
   Context& context = *contexts_[index];
@@ -31,7 +45,10 @@ void World::begin_round(std::size_t index) {
     Context& reader = *contexts_[index];
     reader.ahead[from] = {to, records_max, devices_[reader.device]->disk.scan({from, to}, records_max)};
   };
-  const auto take_meta = [take] { take(kMeta, queue::after_prefix(kMeta), kLoadRecordsMax); };
+  const auto take_meta = [this, index, take] {
+    contexts_[index]->meta_read_at = now_;
+    take(kMeta, queue::after_prefix(kMeta), kLoadRecordsMax);
+  };
   const auto take_segments = [take] {
     take(kJournals, queue::after_prefix(kJournals), kJournalsAhead);
     take(queue::pending_lane_prefix(Lane::kCritical), queue::after_prefix(queue::pending_lane_prefix(Lane::kAnalytics)),
@@ -39,11 +56,11 @@ void World::begin_round(std::size_t index) {
   };
   // Segments are never older than meta.
   const bool upside_down = OAS_MUTANT(kSegmentsBeforeMeta);
-  context.ahead.clear();
+  std::erase_if(context.ahead, [](const auto& one) { return one.first != queue::lease_key(); });
   upside_down ? take_segments() : take_meta();
   at(now_ + 1, [this, index, upside_down, instance = context.instance, take_meta, take_segments] {
     const Context& reader = *contexts_[index];
-    if (reader.instance != instance || reader.ahead.empty()) return;
+    if (reader.instance != instance || !reader.ahead.contains(upside_down ? kJournals : kMeta)) return;
     upside_down ? take_meta() : take_segments();
   });
 }
@@ -56,6 +73,9 @@ std::vector<engine::Put> World::answer(Context& context, const engine::Load& loa
     const Context::Ahead ahead = std::move(at->second);
     context.ahead.erase(at);
     const bool whole = ahead.records.size() < ahead.records_max;
+    // A holder may have let go since. That there is none is proved by taking the lease.
+    const bool held = load.range.from == queue::lease_key() && !ahead.records.empty();
+    if (held) return answer(context, load);
     if (whole || load.records_max <= ahead.records_max) {
       const std::size_t count = std::min<std::size_t>(load.records_max, ahead.records.size());
       return {ahead.records.begin(), ahead.records.begin() + static_cast<std::ptrdiff_t>(count)};

@@ -334,8 +334,11 @@ Server::Standing Server::standing(const DeviceId& id, const EventId& event) cons
   switch (verdict->second.kind) {
     case sync::VerdictKind::kRejected: return Standing::kRejected;
     case sync::VerdictKind::kDeferred: return Standing::kDeferred;
-    default: return Standing::kOther;
+    case sync::VerdictKind::kDuplicate: return Standing::kDuplicate;
+    case sync::VerdictKind::kVoid: return Standing::kVoid;
+    case sync::VerdictKind::kApplied: break;
   }
+  return Standing::kApplied;
 }
 
 }  // namespace oas::sim

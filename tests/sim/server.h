@@ -46,7 +46,7 @@ class Server {
   [[nodiscard]] const DocumentServer& documents() const { return now_.documents; }
   [[nodiscard]] DocumentServer::Now documents_now(Millis time) const { return {incarnation_, time}; }
   [[nodiscard]] const Effects& effects() const { return now_.effects; }
-  enum class Standing : std::uint8_t { kUnknown, kApplied, kRejected, kDeferred, kOther };
+  enum class Standing : std::uint8_t { kUnknown, kApplied, kDuplicate, kRejected, kDeferred, kVoid };
   [[nodiscard]] Standing standing(const DeviceId& device, const EventId& event) const;
 
  private:

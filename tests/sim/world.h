@@ -96,6 +96,7 @@ class World {
       std::vector<engine::Put> records;
     };
     std::map<Bytes, Ahead> ahead;
+    std::int64_t meta_read_at{};  // that of the round
     std::vector<std::uint32_t> sends;
     Epoch follows;  // whose lease it waits for
     engine::Status status;
@@ -119,6 +120,8 @@ class World {
     std::uint64_t clicks_since_image{};
     Disk::Records image;  // of a moment when no tab was open
     bool imaged{};
+    std::int64_t retry_at{};  // when the time of the next attempt was stored last, and by whom
+    Epoch retry_by;
     std::uint64_t busy_answers{};
     Bytes old_reply;
     bool twin{};  // shares its id with another device
@@ -149,6 +152,7 @@ class World {
   void commit(std::size_t context, std::uint32_t instance, const engine::Persist& persist);
   void end_transaction(std::size_t context, const engine::Persist& persist, bool written);
   // Hosts of half of the worlds read what a session asks for before it does (host_ahead.cc).
+  void read_ahead(std::size_t context, const engine::Load& load);
   void begin_round(std::size_t context);
   std::vector<engine::Put> answer(Context& context, const engine::Load& load);
   static bool takes_lease(const engine::Persist& persist);

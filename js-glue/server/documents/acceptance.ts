@@ -30,6 +30,8 @@ export interface Edit {
   readonly hold: boolean;
   /** What a replica still has and this server has lost, of any number of writers. */
   readonly mends?: boolean;
+  /** The greatest number that `device` may have seen, whatever it has acknowledged. */
+  readonly seenMax?: number;
 }
 
 /** Conflicts that merge functions are asked about after one edit. */
@@ -182,6 +184,7 @@ export class Acceptance {
         // The edit does not say itself that its writer had seen what is folded; the device may have said so. What it says now tells
         // nothing of an edit that lay in a dead letter.
         seen = edit.device === null ? space.head : ((await cursorOf(tx, space, edit.device))?.seq ?? 0);
+        seen = Math.min(seen, edit.seenMax ?? seen);
         return judge(seen, aside);
       }
     };

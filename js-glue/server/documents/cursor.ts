@@ -25,9 +25,13 @@ export function parseCursor(incarnation: Incarnation, cursor: string): Cursor | 
   return formatCursor(incarnation, parsed) === cursor ? parsed : undefined;
 }
 
+/** When the incarnation of the cursor was minted, whichever it is; undefined for what is no cursor. */
+export const mintedAtOf = (cursor: string): number | undefined =>
+  /^[0-9a-z]{1,11}\.[0-9a-z]{1,13}\./.test(cursor) ? Number.parseInt(cursor, RADIX) : undefined;
+
 /** Whether it is a cursor of a server that this one was restored after. */
 export const isOlder = (incarnation: Incarnation, cursor: string): boolean =>
-  /^[0-9a-z]{1,11}\.[0-9a-z]{1,13}\./.test(cursor) && Number.parseInt(cursor, RADIX) < incarnation.mintedAt;
+  (mintedAtOf(cursor) ?? incarnation.mintedAt) < incarnation.mintedAt;
 
 function parseWord(text: string): bigint {
   let word = 0n;

@@ -13,6 +13,7 @@ import type { MergeCore } from "./core.ts";
 import { type DocumentName, documentEvent, nameOf, nameOfKey, OWN_SPACE, type PartOfEdit, spaceIdOf } from "./names.ts";
 import { forgetParts, joinParts, keepPart, type PartsAt } from "./parts.ts";
 import { Pokes, type PokesOptions } from "./pokes.ts";
+import { sharedWith } from "./reads.ts";
 import { findSpace, makeSpace, type Space } from "./rows.ts";
 import { type AskedChoice, settle } from "./settling.ts";
 
@@ -32,6 +33,10 @@ export interface OfferedDocument {
   readonly device: Uint8Array;
   readonly key: string;
   readonly delta: Uint8Array;
+  /** Where the replica stands; "" = that is not looked at, and it counts as having seen nothing that is folded. */
+  readonly cursor: string;
+  /** The number of the snapshot that it has compared its states with. */
+  readonly comparedTo: number;
 }
 
 export class Documents {
@@ -144,12 +149,15 @@ export class Documents {
   async mend(
     tx: Tx,
     { tenant, principal }: Subject,
-    { space: asked, device, key, delta }: OfferedDocument,
+    { space: asked, device, key, delta, cursor, comparedTo }: OfferedDocument,
   ): Promise<boolean> {
     const space = await this.#lock(tx, { tenant, principal }, asked);
     if (!space) throw new Reject("not_a_member", "there is no such space");
     if (space.role === "reader") throw new Reject("read_only", "readers of this space do not write");
-    const edit = { delta, principal, device, again: false, serverNumbers: 0, hold: false, mends: true };
+    // What was folded since the snapshot was read may be what is offered: its numbers are forgotten by then. And numbers of two
+    // histories are not the same changes.
+    const seenMax = Math.min(comparedTo, await sharedWith(tx, space, this.#options.store.incarnation, cursor));
+    const edit = { delta, principal, device, again: false, serverNumbers: 0, hold: false, mends: true, seenMax };
     return (await this.#acceptance.accept(tx, space, nameOfKey(key), edit)) !== undefined;
   }
 

@@ -4,7 +4,7 @@ import { failure } from "../../core/errors.ts";
 import type { Incarnation } from "../session.ts";
 import type { Row, Tx } from "../store/database.ts";
 import { bytes, int, optionalText, text, word } from "../store/rows.ts";
-import { type Cursor, formatCursor, parseCursor } from "./cursor.ts";
+import { type Cursor, formatCursor, mintedAtOf, parseCursor } from "./cursor.ts";
 import { OWN_SPACE, schemaKey, shownSpace, spaceIdOf } from "./names.ts";
 import { findSpace, type Space } from "./rows.ts";
 
@@ -61,6 +61,23 @@ export async function changesAfter(
     full ||= rows.length < want;
   }
   return { cursor: formatCursor(incarnation, at), more: at.n < space.head, changes, stored: from.n };
+}
+
+/**
+ * The last change that the space's history and that of the cursor have in common. 0 for what is no cursor, and where that is not
+ * known: a space that was made since, in both of them perhaps, or a server restored before there was a table for it.
+ */
+export async function sharedWith(tx: Tx, space: Space, incarnation: Incarnation, cursor: string): Promise<number> {
+  const mintedAt = mintedAtOf(cursor);
+  if (mintedAt === undefined) return 0;
+  if (mintedAt >= incarnation.mintedAt) return space.head;
+  const [row] = await tx.query(
+    `SELECT min(head) AS n, max(minted_at) AS newest FROM space_history
+      WHERE tenant_id = $1 AND space_id = $2 AND minted_at > $3`,
+    [space.tenant, space.id, mintedAt],
+  );
+  const isKnown = row !== undefined && row["newest"] !== null && int(row, "newest") === incarnation.mintedAt;
+  return isKnown ? int(row, "n") : 0;
 }
 
 async function continues(tx: Tx, space: Space, { n, checksum }: Cursor): Promise<boolean> {

@@ -2,15 +2,17 @@
 
 import { z } from "zod";
 import { formatDeviceId } from "../../core/device-id.ts";
+import { failure } from "../../core/errors.ts";
 import type { Identity } from "../auth.ts";
 import { ownDevice, type Server } from "../context.ts";
-import { formatCursor, isOlder } from "../documents/cursor.ts";
+import { formatCursor, isOlder, parseCursor } from "../documents/cursor.ts";
 import { collectionName, documentKey, nameOfKey, spaceIdOf, spaceName } from "../documents/names.ts";
-import { type ChangesPage, changesAfter, recordPage, schemaOf, seenSpace } from "../documents/reads.ts";
+import { type ChangesPage, changesAfter, recordPage, schemaOf, seenSpace, sharedWith } from "../documents/reads.ts";
 import { rulesDigest, type Space } from "../documents/rows.ts";
 import { Reject } from "../handlers.ts";
 import { JSON_HEADERS, json, type Route, route } from "../http/route.ts";
 import type { Row, Tx } from "../store/database.ts";
+import { HISTORY_SCHEMA } from "../store/install.ts";
 import { bytes, int, optionalText, text, word } from "../store/rows.ts";
 
 const WAIT_MS_MAX = 25_000;
@@ -72,6 +74,10 @@ async function visibleNow(server: Server, tx: Tx, space: Space, row: Row, schema
   return view.json ?? null;
 }
 
+/** The cursor for `sharedWith`; none where it is not kept yet where histories part. */
+const historic = async (server: Server, cursor: string): Promise<string> =>
+  (await server.store.hasSchema(HISTORY_SCHEMA)) ? cursor : "";
+
 export const documentRoutes = (server: Server): readonly Route[] => [
   route(
     "GET",
@@ -124,19 +130,23 @@ export const documentRoutes = (server: Server): readonly Route[] => [
     "/sync/snapshot",
     {
       scope: "sync",
-      query: z.object({ space: spaceName, after, limit }),
+      query: z.object({ space: spaceName, after, limit, before: z.string().max(100).optional() }),
       doc: {
-        summary: "Every document of a space as it is, page by page; go on from the first page's cursor",
+        summary:
+          "Every document of a space as it is, page by page; go on from the first page's cursor. `before`: an older server's, to learn the last change that is `shared` with it",
         answer: z.object({
           space: z.string(),
           cursor: z.string(),
+          shared: z.number().optional(),
           documents: z.array(z.object({ key: z.string(), state: z.string(), digest: z.string() })),
           next: z.string().nullable(),
         }),
       },
     },
-    ({ identity, query }) =>
-      server.store.read(async ({ connection }) => {
+    async ({ identity, query }) => {
+      const { incarnation } = server.store;
+      const before = query.before === undefined ? undefined : await historic(server, query.before);
+      return server.store.read(async ({ connection }) => {
         const space = await seenSpace(connection, identity.tenant, identity.principal, query.space);
         const rows = await recordPage(connection, space, query);
         if (query.after === "") server.metrics.documentPull("snapshot");
@@ -144,7 +154,8 @@ export const documentRoutes = (server: Server): readonly Route[] => [
         const more = last && (await recordPage(connection, space, { after: text(last, "doc_key"), limit: 1 }));
         return json(200, {
           space: query.space,
-          cursor: formatCursor(server.store.incarnation, { n: space.head, checksum: space.checksum }),
+          cursor: formatCursor(incarnation, { n: space.head, checksum: space.checksum }),
+          ...(before === undefined ? {} : { shared: await sharedWith(connection, space, incarnation, before) }),
           documents: rows.map((row) => ({
             key: text(row, "doc_key"),
             state: base64(row, "body"),
@@ -152,7 +163,8 @@ export const documentRoutes = (server: Server): readonly Route[] => [
           })),
           next: last && more && more.length > 0 ? text(last, "doc_key") : null,
         });
-      }),
+      });
+    },
   ),
 
   route(
@@ -164,6 +176,7 @@ export const documentRoutes = (server: Server): readonly Route[] => [
         space: spaceName,
         deviceId: z.string().max(64),
         cursor: z.string().max(100),
+        snapshot: z.string().max(100),
         documents: z
           .array(z.object({ key: documentKey, delta: z.base64() }))
           .min(1)
@@ -171,19 +184,30 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       }),
       doc: {
         summary:
-          "After a restore: what a replica with a cursor of before still has and the snapshot lacks. Each document is taken, known, or refused by itself",
+          "After a restore: what a replica with a cursor of before still has and the snapshot (its cursor) lacks. Each document is taken, known, or refused by itself",
         answer: z.object({
           taken: z.number(),
           refused: z.array(z.object({ key: z.string(), code: z.string() })),
         }),
       },
     },
-    async ({ identity, body: { space, deviceId, cursor, documents } }) => {
+    async ({ identity, body: { space, deviceId, cursor, snapshot, documents } }) => {
+      const { incarnation } = server.store;
+      const compared = parseCursor(incarnation, snapshot);
+      if (!compared) throw failure("cursor_expired", "the snapshot is of another server; read it again");
       const { device } = await server.store.read((reads) => ownDevice(reads, identity, deviceId));
+      const before = await historic(server, cursor);
       const refused: { key: string; code: string }[] = [];
       let taken = 0;
       const mend = async (key: string, delta: string): Promise<void> => {
-        const offered = { space, device, key, delta: Buffer.from(delta, "base64") };
+        const offered = {
+          space,
+          device,
+          key,
+          delta: Buffer.from(delta, "base64"),
+          cursor: before,
+          comparedTo: compared.n,
+        };
         if (!(await server.store.write(({ connection }) => server.documents.mend(connection, identity, offered))))
           return;
         taken += 1;
@@ -191,7 +215,7 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       };
       try {
         // Of a history that goes on nothing can be lost: what is not there was taken away on purpose.
-        for (const { key, delta } of isOlder(server.store.incarnation, cursor) ? documents : [])
+        for (const { key, delta } of isOlder(incarnation, cursor) ? documents : [])
           await mend(key, delta).catch((error: unknown) => {
             if (!(error instanceof Reject)) throw error;
             refused.push({ key, code: error.code });

@@ -13,12 +13,16 @@ import type { Incarnation } from "../session.ts";
 import type { Connection, Database } from "./database.ts";
 import { int, text, toSql, word } from "./rows.ts";
 
+/** The migration from which on it is kept where histories of spaces part. */
+export const HISTORY_SCHEMA = 9;
+
 export interface InstallOptions {
   readonly now: number;
   /** The operator knows that a backup was restored. */
   readonly restored: boolean;
   /** The database file, for the note that lies beside it. */
   readonly file: string | undefined;
+  readonly hasHistory: boolean;
 }
 
 interface Beside {
@@ -43,7 +47,7 @@ async function boot(
   forUpdate: string,
   identity: string,
   beside: Beside | undefined,
-  { now, restored, file }: InstallOptions,
+  { now, restored, file, hasHistory }: InstallOptions,
 ): Promise<{ readonly incarnation: Incarnation; readonly note: Beside }> {
   await connection.query(`SELECT id FROM schema_lock WHERE id = 1${forUpdate}`);
   const [row] = await connection.query("SELECT * FROM install WHERE id = 1");
@@ -68,6 +72,13 @@ async function boot(
     `UPDATE install SET boots = boots + 1, incarnation_minted_at = $1, incarnation_random = $2, database_identity = $3 WHERE id = 1`,
     [incarnation.mintedAt, toSql(incarnation.random), identity],
   );
+  // From here on the spaces' histories are others than those that went on from the backup.
+  if (changed && hasHistory)
+    await connection.run(
+      `INSERT INTO space_history (tenant_id, space_id, minted_at, head, principal_id)
+       SELECT tenant_id, space_id, $1, head, principal_id FROM space`,
+      [incarnation.mintedAt],
+    );
   return { incarnation, note: { ...known, boots: known.boots + 1 } };
 }
 

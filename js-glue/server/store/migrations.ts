@@ -13,6 +13,7 @@ import postgres005 from "../migrations/postgres/005-models.sql";
 import postgres006 from "../migrations/postgres/006-edit-parts.sql";
 import postgres007 from "../migrations/postgres/007-analytics-blocks.sql";
 import postgres008 from "../migrations/postgres/008-dictionary.sql";
+import postgres009 from "../migrations/postgres/009-space-history.sql";
 import sqlite001 from "../migrations/sqlite/001-foundation.sql";
 import sqlite002 from "../migrations/sqlite/002-operations.sql";
 import sqlite003 from "../migrations/sqlite/003-insight.sql";
@@ -21,6 +22,7 @@ import sqlite005 from "../migrations/sqlite/005-models.sql";
 import sqlite006 from "../migrations/sqlite/006-edit-parts.sql";
 import sqlite007 from "../migrations/sqlite/007-analytics-blocks.sql";
 import sqlite008 from "../migrations/sqlite/008-dictionary.sql";
+import sqlite009 from "../migrations/sqlite/009-space-history.sql";
 import type { Connection, Database } from "./database.ts";
 import { int, text } from "./rows.ts";
 import { expectedSchema, type Schema, verifySchema } from "./schema.ts";
@@ -40,6 +42,7 @@ const MIGRATIONS: readonly Migration[] = [
   { id: 6, name: "edit-parts", sql: { sqlite: sqlite006, postgres: postgres006 } },
   { id: 7, name: "analytics-blocks", sql: { sqlite: sqlite007, postgres: postgres007 } },
   { id: 8, name: "dictionary", sql: { sqlite: sqlite008, postgres: postgres008 } },
+  { id: 9, name: "space-history", sql: { sqlite: sqlite009, postgres: postgres009 } },
 ];
 
 /** The newest migration of this build. */

@@ -7,7 +7,7 @@ import type { Incarnation } from "../session.ts";
 import { BLOCKS_SCHEMA } from "./blocks.ts";
 import type { Database } from "./database.ts";
 import { type FastLane, fastLane } from "./fast-lane.ts";
-import { startInstall } from "./install.ts";
+import { HISTORY_SCHEMA, startInstall } from "./install.ts";
 import { levelKnown, type MigrateOptions, migrate, migrationLevel } from "./migrations.ts";
 import { PostgresDatabase } from "./postgres.ts";
 import { SqlReads } from "./reads.ts";
@@ -153,7 +153,9 @@ export async function openStore(url: string, options: OpenStoreOptions): Promise
     if (database instanceof PostgresDatabase && (await fenceTenants(database, options.rowSecurity))) database.fence();
     const file = database instanceof SqliteDatabase ? database.file : undefined;
     const now = options.now();
-    const incarnation = await startInstall(database, { now, restored: options.restored ?? false, file });
+    const hasHistory = level.found >= HISTORY_SCHEMA;
+    const restored = options.restored ?? false;
+    const incarnation = await startInstall(database, { now, restored, file, hasHistory });
     return new SqlStore(database, incarnation, level, options.onCommit ?? (() => undefined));
   } catch (error) {
     await database.close();

@@ -91,6 +91,7 @@ struct Lost {
     ann.pull(server);
     bob.pull(server);
     backup = {copy(server.document), kRestored, server.changes};
+    shared = server.changes.size();
   }
   Bytes write(Writer& writer, std::string_view edits, std::span<const SetAside> aside = {}) {
     Bytes delta = writer.patch(edits);
@@ -100,10 +101,11 @@ struct Lost {
     return delta;
   }
   // What `writer` has of it, against the restored server.
-  Bytes lost(const Writer& writer) const { return lost_by(writer.replica.accepted(), backup.document); }
+  Bytes lost(const Writer& writer) const { return lost_by(writer.replica.accepted(), backup.document, shared); }
 
   Server server;
   Server backup;
+  std::uint64_t shared{};
   Writer ann{11};
   Writer bob{22};
 };
@@ -142,10 +144,41 @@ BOOST_AUTO_TEST_CASE(a_server_that_lost_nothing_is_offered_nothing) {
   Lost world;
   BOOST_TEST(world.lost(world.ann).empty());
   world.write(world.bob, R"([{"op":"inc","path":"/count","by":5}])");
-  BOOST_TEST(lost_by(world.ann.replica.accepted(), world.server.document).empty());
+  BOOST_TEST(lost_by(world.ann.replica.accepted(), world.server.document, world.server.changes.size()).empty());
   // Nor one that has folded what this replica still has by its numbers.
   world.server.fold(2);
-  BOOST_TEST(lost_by(world.ann.replica.accepted(), world.server.document).empty());
+  BOOST_TEST(lost_by(world.ann.replica.accepted(), world.server.document, world.server.changes.size()).empty());
+}
+
+// Numbers of two histories are not the same changes: a fold that has passed them says nothing of what only one of them has.
+BOOST_AUTO_TEST_CASE(what_a_fold_of_the_new_history_has_passed_by_number_is_offered_all_the_same) {
+  Lost world;
+  world.write(world.bob, R"([{"op":"inc","path":"/count","by":5}])");
+  Writer carl(33);
+  carl.restart(world.backup);
+  for (int i = 0; i < 3; ++i)
+    BOOST_TEST_REQUIRE(*world.backup.push(carl.patch(R"([{"op":"inc","path":"/count","by":1}])")));
+  world.backup.fold(world.backup.changes.size());
+  const Bytes offered = world.lost(world.ann);
+  BOOST_TEST_REQUIRE(!offered.empty());
+  // Whoever has not seen what is folded is told so.
+  const auto refused = world.backup.offer(offered, world.shared);
+  BOOST_TEST_REQUIRE(!refused.has_value());
+  BOOST_TEST((refused.error().code == ErrorCode::kStaleEdit));
+}
+
+// A request that comes twice, long after: what it offers is folded by then, and its numbers are forgotten.
+BOOST_AUTO_TEST_CASE(an_offer_that_is_folded_already_does_not_count_again) {
+  Lost world;
+  world.write(world.bob, R"([{"op":"inc","path":"/count","by":5}])");
+  const Bytes offered = world.lost(world.ann);
+  const std::uint64_t compared = world.backup.changes.size();
+  BOOST_TEST(*world.backup.offer(offered, compared));
+  world.backup.fold(world.backup.changes.size());
+  const auto again = world.backup.offer(offered, compared);
+  BOOST_TEST_REQUIRE(!again.has_value());
+  BOOST_TEST((again.error().code == ErrorCode::kStaleEdit));
+  BOOST_TEST(count_of(world.backup.document) == 5);
 }
 
 BOOST_AUTO_TEST_CASE(void_numbers_do_not_come_back) {
@@ -233,10 +266,14 @@ BOOST_AUTO_TEST_CASE(worlds) {
     std::vector<Bytes> sent;  // all of it, for writers that send again what they kept
     std::int64_t total = 0;
     Server backup;
+    std::uint64_t shared = 0;
     const std::uint32_t steps = 10 + prng.below(20);
     const std::uint32_t backup_at = prng.below(steps);
     for (std::uint32_t i = 0; i < steps; ++i) {
-      if (i == backup_at) backup = {copy(server.document), kRestored, server.changes};
+      if (i == backup_at) {
+        backup = {copy(server.document), kRestored, server.changes};
+        shared = server.changes.size();
+      }
       Writer& writer = writers[prng.below(3)];
       if (prng.chance(1, 2)) writer.pull(server);
       const std::int64_t by = prng.between(1, 9);
@@ -254,12 +291,12 @@ BOOST_AUTO_TEST_CASE(worlds) {
       if (prng.chance(1, 2)) {
         BOOST_TEST_REQUIRE(backup.push(sent[prng.below(static_cast<std::uint32_t>(sent.size()))]).has_value());
       } else {
-        const Bytes offered = lost_by(writers[prng.below(3)].replica.accepted(), backup.document);
+        const Bytes offered = lost_by(writers[prng.below(3)].replica.accepted(), backup.document, shared);
         if (!offered.empty()) BOOST_TEST_REQUIRE(backup.offer(offered).has_value());
       }
     }
     for (const Writer& writer : writers) {
-      const Bytes offered = lost_by(writer.replica.accepted(), backup.document);
+      const Bytes offered = lost_by(writer.replica.accepted(), backup.document, shared);
       if (!offered.empty()) BOOST_TEST_REQUIRE(backup.offer(offered).has_value());
     }
     BOOST_TEST_CONTEXT("seed " << seed) BOOST_TEST(count_of(backup.document) == total);
