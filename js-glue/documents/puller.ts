@@ -215,7 +215,7 @@ export class Puller {
       const next: unknown = page["next"];
       if (typeof page["cursor"] !== "string" || !Array.isArray(page["documents"])) throw foreign();
       cursor ??= page["cursor"];
-      if (typeof page["shared"] === "number") shared = page["shared"];
+      if (after === "") shared = numberOf(page["shared"]);
       for (const document of page["documents"] as unknown[]) {
         const { key, state } = (document ?? {}) as Record<string, unknown>;
         if (typeof key !== "string") throw foreign();
@@ -324,6 +324,9 @@ export class Puller {
     this.#stop.abort();
   }
 }
+
+/** 0 for what is no change's number. */
+const numberOf = (value: unknown): number => (Number.isSafeInteger(value) ? Math.max(Number(value), 0) : 0);
 
 function bytesOf(text: unknown): Uint8Array {
   const bytes = typeof text === "string" ? fromBase64(text) : undefined;
