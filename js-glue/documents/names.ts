@@ -103,9 +103,9 @@ export const everyRecord = (letter: "a" | "b" | "p"): KeyRange => below(utf8(`d$
 export const cursorRange: KeyRange = below(utf8("dc"));
 /** The server that this device has sent everything again. */
 export const resentKey: Uint8Array = utf8("dr");
-/** What the server has acknowledged and a restored one may want again, what waits to be sent (docs/storage.md). */
+/** What the server has acknowledged and a restored one may want again; what waits in the lane of edits (docs/storage.md). */
 export const settlingRange: KeyRange = { from: utf8("st"), to: utf8("su") };
-export const queuedRange: KeyRange = { from: utf8("sp"), to: utf8("sq") };
+export const queuedRange: KeyRange = { from: utf8("sp\x02"), to: utf8("sp\x03") };
 /** Segments with events the server has deferred, and calls that no engine has taken over (docs/storage.md). */
 export const deferredRange: KeyRange = { from: utf8("sd"), to: utf8("se") };
 export const journalRange: KeyRange = { from: utf8("sj"), to: utf8("sk") };

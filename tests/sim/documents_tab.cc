@@ -238,7 +238,8 @@ bool DocumentTab::has_resent(const Incarnation& server) const {
   const auto known = queue::read_record<queue::ServerState>(record_at(*disk_, queue::server_key()));
   const bool compared = known && known->incarnation == server && !known->verify;
   if (!compared && !disk_->scan(below({'s', 't'}), 1).empty()) return false;
-  return disk_->scan(below({'s', 'p'}), 1).empty() && disk_->scan(below({'s', 'd'}), 1).empty();
+  return disk_->scan(below(queue::pending_lane_prefix(Lane::kNormal)), 1).empty() &&
+         disk_->scan(below({'s', 'd'}), 1).empty();
 }
 
 std::vector<Offer> lost_by(const Disk& disk, const std::string& space, const DocumentServer::Snapshot& snapshot) {
