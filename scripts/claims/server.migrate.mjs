@@ -30,7 +30,7 @@ const held = ({ acked, edits, failedSyncs, undelivered, lost, twice, tracked, da
   failedSyncs + undelivered + lost + twice === 0 &&
   phases["old and new on old"].schema + 1 === phases["old and new on new"].schema &&
   tracked.onOld.inBlocks > 0 &&
-  tracked.onOld.byDictionary === 0 &&
+  tracked.onOld.byDictionary > 0 &&
   tracked.onNew.byDictionary > 0 &&
   tracked.onNew.inRows + tracked.onNew.inBlocks === tracked.events &&
   damage.unnamed.length === 0 &&
@@ -40,4 +40,6 @@ const held = ({ acked, edits, failedSyncs, undelivered, lost, twice, tracked, da
   restore.changes > 0 &&
   restore.changeProblems === 0 &&
   restore.auditTamperedFound &&
-  restore.changeTamperedFound > 0;
+  restore.changeTamperedFound > 0 &&
+  restore.spaces > 0 &&
+  restore.parted === restore.spaces;

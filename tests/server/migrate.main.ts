@@ -111,7 +111,7 @@ async function load(): Promise<void> {
     await sleep(5);
   }
 }
-/** Analytics that no handler waits for. Where the newest schema is, a server keeps the device's dictionary, and it is used. */
+/** Analytics that no handler waits for. The server keeps the device's dictionary, and it is used. */
 let tracked = 0;
 let byDictionary = 0;
 async function track(): Promise<void> {
@@ -249,6 +249,15 @@ const verify = async () => {
   return { audit, orders };
 };
 const whole = await verify();
+/** Spaces, and those of which it is kept that this history parts from the one that goes on elsewhere. */
+const [parting] = await there.read(({ connection }) =>
+  connection.query(
+    `SELECT count(*) AS spaces, count(h.head) AS parted FROM space s
+       LEFT JOIN space_history h ON h.tenant_id = s.tenant_id AND h.space_id = s.space_id AND h.head = s.head
+         AND h.minted_at = $1`,
+    [there.incarnation.mintedAt],
+  ),
+);
 await there.write(({ connection }) =>
   connection.run("UPDATE audit_log SET action = 'nothing' WHERE tenant_id = $1 AND seal_no = 1", [TENANT]),
 );
@@ -312,6 +321,8 @@ process.stdout.write(
       changeProblems: whole.orders.problems.length,
       auditTamperedFound: !broken.audit.ok,
       changeTamperedFound: broken.orders.problems.length,
+      spaces: Number(parting?.["spaces"]),
+      parted: Number(parting?.["parted"]),
     },
   })}\n`,
 );
