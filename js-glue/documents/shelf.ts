@@ -69,6 +69,8 @@ export interface Pulled {
 
 export class Shelf {
   readonly #store: Store;
+  /** The server of `hasResent`, as read or found here last. */
+  #resentTo: string | undefined;
 
   constructor(store: Store) {
     this.#store = store;
@@ -155,14 +157,17 @@ export class Shelf {
    */
   async hasResent(cursor: string): Promise<boolean> {
     const server = incarnationOf(cursor);
+    if (this.#resentTo === server) return true;
     const [kept] = await this.#store.scan({ from: resentKey, to: after(resentKey) }, 1);
-    if (kept && sameBytes(kept.value, utf8(server))) return true;
+    this.#resentTo = kept && new TextDecoder().decode(kept.value);
+    if (this.#resentTo === server) return true;
     // In this order: whatever is taken out of what is settled is in the queue by then.
     const [record] = await this.#store.scan({ from: SERVER_KEY, to: after(SERVER_KEY) }, 1);
     const isCompared = record !== undefined && comparedServer(record.value) === server;
     for (const range of [...(isCompared ? [] : [settlingRange]), queuedRange, deferredRange])
       if ((await this.#store.scan(range, 1)).length > 0) return false;
     await this.keep([{ key: resentKey, value: utf8(server) }]);
+    this.#resentTo = server;
     return true;
   }
 
