@@ -227,10 +227,9 @@ export class Puller {
     }
     if (cursor === undefined) throw foreign();
     const at = cursor;
-    if (before !== undefined) {
-      // What was taken is in the next snapshot. Were this one stored, and the server restored once more, nobody would have it.
-      if ((await this.#options.repair({ space, before, cursor: at, shared, states })) && repairs) return true;
-    }
+    const snapshot = before === undefined ? undefined : { space, before, cursor: at, shared, states };
+    // What was taken is in the next snapshot. Were this one stored, and the server restored once more, nobody would have it.
+    if (snapshot && (await this.#options.repair(snapshot)) && repairs) return true;
     if (this.signal.aborted) throw failure("closed", "the documents are closed");
     await replicas.exclusive(space, async () => {
       const stood = await shelf.standing(space);

@@ -29,6 +29,7 @@ export interface Snapshot {
   readonly space: string;
   /** Where this device stood before. */
   readonly before: string;
+  /** The snapshot's own. */
   readonly cursor: string;
   /** The last change that both histories have. */
   readonly shared: number;

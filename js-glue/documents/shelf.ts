@@ -166,7 +166,8 @@ export class Shelf {
     const isCompared = record !== undefined && comparedServer(record.value) === server;
     for (const range of [...(isCompared ? [] : [settlingRange]), queuedRange, deferredRange])
       if ((await this.#store.scan(range, 1)).length > 0) return false;
-    await this.keep([{ key: resentKey, value: utf8(server) }]);
+    // On a full disk it is found out once more by the next page; nobody's pull fails for it.
+    await this.keep([{ key: resentKey, value: utf8(server) }]).catch(() => undefined);
     this.#resentTo = server;
     return true;
   }
