@@ -1,26 +1,25 @@
 /**
  * Brings the server's changes: pages of each space's change order from the stored cursor on, a snapshot where the cursor is
- * no longer known, and a stream of pokes that says when to look.
+ * no longer known. Pokes say when to look, or bring the page that begins where this device stands.
  *
  * A page is applied in memory, then states, settled edits and cursor are stored in one transaction that expects the cursor
  * it began from; when another context was first, everything is read anew. So it does not matter who pulls, or how many do.
  */
 
 import type { FetchTransport } from "../browser/transport.ts";
-import { fromBase64 } from "../core/bytes.ts";
 import { asFailure, failure } from "../core/errors.ts";
 import { answerOf, foreign, jsonOf, refusalOf, TIMEOUT_MS } from "./asking.ts";
 import type { DocumentChannel } from "./contexts.ts";
 import type { Leftovers } from "./leftovers.ts";
+import { bytesOf, type ChangesPage, type News, newsOf, numberOf, pageOf } from "./pages.ts";
+import { followPokes } from "./poke-stream.ts";
 import type { Snapshot } from "./repair.ts";
-import type { Change, Replicas } from "./replicas.ts";
-import { ReturnTime } from "./return-time.ts";
+import type { Replicas } from "./replicas.ts";
 import type { Shelf } from "./shelf.ts";
 
 const PAGE_MAX = 500;
-/** A stream says something every 20 s; longer silence is a dead connection. */
-const SILENCE_MS_MAX = 50_000;
-const LINE_CHARS_MAX = 100_000;
+/** After news that came with a poke the server is told by a pull that they are stored: later, so that one tells it of many. */
+const TOLD_AFTER_MS = 1_000;
 const CONFLICTS_MAX = 20;
 /** Read in a row, because a restored server took back what the one before lacked; mostly two. */
 const SNAPSHOTS_MAX = 5;
@@ -39,19 +38,13 @@ export interface PullerOptions {
   readonly repair: (snapshot: Snapshot) => Promise<boolean>;
 }
 
-interface ChangesPage {
-  readonly cursor: string;
-  readonly more: boolean;
-  readonly changes: readonly Change[];
-}
-
 export class Puller {
   readonly #options: PullerOptions;
   readonly #stop = new AbortController();
   readonly #spaces = new Set<string>();
   readonly #running = new Map<string, { again: boolean; done: Promise<void> }>();
   #leads = false;
-  readonly #returnTime = new ReturnTime();
+  readonly #untold = new Set<string>();
 
   constructor(options: PullerOptions) {
     this.#options = options;
@@ -79,7 +72,12 @@ export class Puller {
     this.#leads = true;
     for (const space of (await this.#options.shelf.cursors()).keys()) this.#spaces.add(space);
     globalThis.addEventListener?.("online", () => this.#look(), { signal: this.signal });
-    await this.#listen();
+    await followPokes({
+      transport: this.#options.transport,
+      signal: this.signal,
+      look: () => this.#look(),
+      poked: (data) => this.#poked(data),
+    });
   }
 
   #look(): void {
@@ -88,12 +86,44 @@ export class Puller {
 
   /** A pull nobody waits for: what goes wrong is told to the application. */
   #fetch(space: string): void {
-    this.pull(space).catch((error: unknown) => {
+    this.#unawaited(space, this.pull(space));
+  }
+
+  #unawaited(space: string, work: Promise<void>): void {
+    work.catch((error: unknown) => {
       const known = asFailure(error, "internal");
       // No member any more, or never: asking again at every poke would only repeat the answer.
       if (known.code === "not_found") this.#spaces.delete(space);
       this.#options.failed(known);
     });
+  }
+
+  #poked(data: string): void {
+    const news = newsOf(data);
+    if (!news) this.#look();
+    else if (this.#spaces.has(news.space))
+      this.#unawaited(
+        news.space,
+        this.#inTurn(news.space, () => this.#bring(news)),
+      );
+  }
+
+  /** What came with a poke, where this device stands at its beginning; else whatever is behind that. */
+  async #bring({ space, after, page }: News): Promise<void> {
+    if (this.#options.replicas.cursor(space) !== after) return this.#pullAll(space);
+    try {
+      await this.#take(space, after, page);
+    } catch (error) {
+      if (asFailure(error, "internal").code !== "storage_conflict") throw error;
+      return this.#pullAll(space); // another context was first
+    }
+    if (this.#untold.has(space)) return;
+    this.#untold.add(space);
+    const tell = (): void => {
+      this.#untold.delete(space);
+      if (!this.signal.aborted) this.#fetch(space);
+    };
+    setTimeout(tell, TOLD_AFTER_MS);
   }
 
   /** Somebody else of this device wants news of the space. */
@@ -106,24 +136,30 @@ export class Puller {
   /** Resolves when everything the server had at the time of the call is stored here. Rejects with `offline` and the like. */
   pull(space: string): Promise<void> {
     if (this.signal.aborted) return Promise.reject(failure("closed", "the documents are closed"));
+    return this.#inTurn(space, () => this.#pullAll(space));
+  }
+
+  /** `work` if nothing of the space is running; else a pull once that has ended. */
+  #inTurn(space: string, work: () => Promise<void>): Promise<void> {
     const running = this.#running.get(space);
     if (running) {
       running.again = true;
       return running.done;
     }
     const turn = { again: false, done: Promise.resolve() };
-    const work = async (): Promise<void> => {
+    const all = async (): Promise<void> => {
       try {
-        do {
+        await work();
+        while (turn.again && !this.signal.aborted) {
           turn.again = false;
           await this.#pullAll(space);
-        } while (turn.again && !this.signal.aborted);
+        }
       } finally {
         this.#running.delete(space);
       }
     };
     this.#running.set(space, turn);
-    turn.done = work();
+    turn.done = all();
     return turn.done;
   }
 
@@ -187,17 +223,7 @@ export class Puller {
     if (!(await shelf.hasPending(space)) && (await shelf.hasResent(cursor))) query.set("device", device);
     const body = await this.#ask(`/sync/changes?${query}`);
     if (body === undefined) return undefined;
-    const { cursor: next, more, changes } = body as Record<string, unknown>;
-    if (typeof next !== "string" || typeof more !== "boolean" || !Array.isArray(changes)) throw foreign();
-    return {
-      cursor: next,
-      more,
-      changes: changes.map((change: unknown) => {
-        const { key, body: bytes } = (change ?? {}) as Record<string, unknown>;
-        if (typeof key !== "string") throw foreign();
-        return { key, body: bytesOf(bytes) };
-      }),
-    };
+    return pageOf(body);
   }
 
   /** All documents of the space as they are; true = changes may have come since. `repairs`: read again what was repaired. */
@@ -256,79 +282,7 @@ export class Puller {
     return jsonOf(response);
   }
 
-  // --- pokes ------------------------------------------------------------------------------------------------------------
-
-  async #listen(): Promise<void> {
-    this.#look();
-    while (!this.signal.aborted) {
-      await this.#stream().catch(() => undefined); // it broke, or never began: it is tried again
-      if (this.signal.aborted) return;
-      await this.#pause(this.#returnTime.next(Math.random()));
-      if (globalThis.navigator?.onLine === false) continue;
-      this.#look();
-    }
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        globalThis.removeEventListener?.("online", end);
-        this.signal.removeEventListener("abort", end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      globalThis.addEventListener?.("online", end);
-      this.signal.addEventListener("abort", end);
-    });
-  }
-
-  /** Ends when the stream does; every `poke` makes a pull. */
-  async #stream(): Promise<void> {
-    const stop = new AbortController();
-    const end = (): void => stop.abort();
-    this.signal.addEventListener("abort", end, { once: true });
-    let watchdog = setTimeout(end, SILENCE_MS_MAX);
-    try {
-      const response = await this.#options.transport.get(
-        "/sync/stream",
-        "text/event-stream",
-        Number.POSITIVE_INFINITY,
-        stop.signal,
-      );
-      if (!response.ok) this.#returnTime.refused(response.headers.get("retry-after"));
-      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-      if (!response.ok || !reader) return;
-      let line = "";
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        clearTimeout(watchdog);
-        watchdog = setTimeout(end, SILENCE_MS_MAX);
-        const lines = (line + value).split("\n");
-        line = lines.pop() ?? "";
-        if (line.length > LINE_CHARS_MAX) return;
-        for (const one of lines) this.#returnTime.heard(one);
-        if (lines.some((one) => one.trim() === "event: poke")) this.#look();
-        if (lines.some((one) => one.trim() === "event: bye")) return;
-      }
-    } finally {
-      clearTimeout(watchdog);
-      this.signal.removeEventListener("abort", end);
-      stop.abort();
-    }
-  }
-
   close(): void {
     this.#stop.abort();
   }
-}
-
-/** 0 for what is no change's number. */
-const numberOf = (value: unknown): number => (Number.isSafeInteger(value) ? Math.max(Number(value), 0) : 0);
-
-function bytesOf(text: unknown): Uint8Array {
-  const bytes = typeof text === "string" ? fromBase64(text) : undefined;
-  if (!bytes) throw foreign();
-  return bytes;
 }

@@ -289,6 +289,11 @@ export class Replicas {
     return stood;
   }
 
+  /** The stored cursor as it was known here last; undefined = not known. */
+  cursor(space: string): string | undefined {
+    return this.#at.get(space);
+  }
+
   /** What was accepted is stored. */
   standsAt(space: string, cursor: string): void {
     this.#at.set(space, cursor);

@@ -168,7 +168,8 @@ export async function createSyncServer(options: SyncServerOptions): Promise<Sync
     store,
     merge,
     now,
-    notify: (tenant, principal) => streams.notify(tenant, principal),
+    notify: (tenant, principal, news) => streams.notify(tenant, principal, news),
+    isHeard: (tenant, principal) => streams.isHeard(tenant, principal),
     metrics,
   });
   handlers.own(DOCUMENT_EVENT, {

@@ -1,9 +1,10 @@
 /**
- * Open event streams (SSE) of this process, and the pokes they get. A poke says "look", never what happened; a second one
- * before the first was sent is the same poke.
+ * Open event streams (SSE) of this process, and the pokes they get. A poke says "look", and may bring what there is to see; a
+ * second one before the first was sent is the same poke, and then says "look" alone.
  */
 
 import type { ServerResponse } from "node:http";
+import type { Identity } from "./auth.ts";
 import { type Bus, topicOf } from "./bus/bus.ts";
 import { HttpProblem } from "./http/problem.ts";
 import { Arrivals, returnSpreadMs } from "./operations/arrivals.ts";
@@ -15,6 +16,10 @@ const SLICES = 40;
 const UNDRAINED_MS = 30_000;
 const STREAMS_PER_SUBJECT_MAX = 50;
 const RETRY_MS = 1_000;
+/** The credential of a stream is looked at again before it gets news, when that was done longer ago. */
+const HELD_MS = 5_000;
+/** Of a poke that only says "look". */
+const NO_NEWS = "{}";
 /** Streams that were lost together come back at no more than this rate. */
 const RETURNS_PER_SECOND = 250;
 /** Streams opened a second, and at once after a silence; whoever comes beyond them is told when to come back. */
@@ -28,6 +33,10 @@ interface Stream {
   readonly slice: number;
   /** When the credential ends; undefined = it does not. */
   readonly expiresAt: number | undefined;
+  /** Whether its credential still is the subject's; rejects where it is no more. */
+  readonly holds: () => Promise<boolean>;
+  /** When that was so last. */
+  heldAt: number;
   pending: boolean;
   /** Since when it takes nothing. */
   blockedAt: number | undefined;
@@ -42,8 +51,8 @@ export class Streams {
   readonly #beat: NodeJS.Timeout;
   readonly #arrivals = new Arrivals(OPENED_PER_SECOND, OPENED_AT_ONCE);
   #bus: Bus | undefined;
-  /** Topics to be told at the end of this turn of the event loop. */
-  readonly #due = new Set<string>();
+  /** Topics to be told at the end of this turn of the event loop, and with what news. */
+  readonly #due = new Map<string, string>();
   #count = 0;
   #slice = 0;
   #sent = 0;
@@ -65,7 +74,7 @@ export class Streams {
   }
 
   /** Throws `rate_limited` when the subject has fifty already, `overloaded` in a crowd. The headers go out at once. */
-  open(tenant: string, principal: string, expiresAt: number | undefined): (response: ServerResponse) => void {
+  open({ tenant, principal, expiresAt }: Identity, holds: Stream["holds"]): (response: ServerResponse) => void {
     const topic = topicOf(tenant, principal);
     if ((this.#byTopic.get(topic)?.size ?? 0) >= STREAMS_PER_SUBJECT_MAX)
       throw new HttpProblem("rate_limited", `a subject has at most ${STREAMS_PER_SUBJECT_MAX} streams`, {
@@ -82,6 +91,8 @@ export class Streams {
         slice: this.#count % SLICES,
         topic,
         expiresAt,
+        holds,
+        heldAt: this.#now(),
         pending: false,
         blockedAt: undefined,
         warned: false,
@@ -123,21 +134,29 @@ export class Streams {
     });
   }
 
-  /** Something of the subject's changed: its streams here are told, and the other processes. After the commit only. */
-  notify(tenant: string, principal: string): void {
-    // A push may say so as events and again as documents; for the streams both are one.
+  /** Whether streams of the subject are open here, or of anybody. */
+  isHeard(tenant: string, principal?: string): boolean {
+    return principal === undefined ? this.#count > 0 : this.#byTopic.has(topicOf(tenant, principal));
+  }
+
+  /**
+   * Something of the subject's changed: its streams here are told, and the other processes. After the commit only. `news` is JSON
+   * on one line.
+   */
+  notify(tenant: string, principal: string, news = NO_NEWS): void {
     if (this.#due.size === 0) setImmediate(() => this.#tell());
-    this.#due.add(topicOf(tenant, principal));
+    const topic = topicOf(tenant, principal);
+    this.#due.set(topic, this.#due.has(topic) ? NO_NEWS : news);
   }
 
   #tell(): void {
-    const topics = [...this.#due];
+    const due = [...this.#due];
     this.#due.clear();
-    for (const topic of topics) this.#deliver(topic, "local");
-    this.#bus?.publish(topics);
+    for (const [topic, news] of due) this.#deliver(topic, "local", news);
+    this.#bus?.publish(due.map(([topic]) => topic));
   }
 
-  /** From the bus. A process hears its own messages, too; a second poke is harmless. */
+  /** From the bus: another process has told its own streams. */
   hear(topics: readonly string[]): void {
     for (const topic of topics) this.#deliver(topic, "bus");
   }
@@ -156,21 +175,31 @@ export class Streams {
     return `retry: ${RETRY_MS + Math.round(Math.random() * spread)}\n\n`;
   }
 
-  #deliver(topic: string, from: "local" | "bus"): void {
+  #deliver(topic: string, from: "local" | "bus", news = NO_NEWS): void {
     const streams = this.#byTopic.get(topic);
     const parked = this.#parked.get(topic);
     if (parked) for (const wake of [...parked]) wake();
     if (!streams) return;
-    for (const stream of streams) this.#poke(stream);
+    for (const stream of streams)
+      if (news === NO_NEWS || this.#now() - stream.heldAt < HELD_MS) this.#poke(stream, news);
+      else void this.#pokeIfHeld(stream, news);
     this.#metrics.poke(from, streams.size);
   }
 
-  #poke(stream: Stream): void {
+  /** News are content: a credential that was revoked meanwhile gets none, as if it had asked. */
+  async #pokeIfHeld(stream: Stream, news: string): Promise<void> {
+    const isHeld = await stream.holds().catch(() => false);
+    if (stream.response.destroyed || stream.response.writableEnded) return;
+    if (isHeld) stream.heldAt = this.#now();
+    this.#poke(stream, isHeld ? news : NO_NEWS);
+  }
+
+  #poke(stream: Stream, news = NO_NEWS): void {
     if (stream.blockedAt !== undefined) {
       stream.pending = true;
       return;
     }
-    this.#write(stream, `id: ${++this.#sent}\nevent: poke\ndata: {}\n\n`);
+    this.#write(stream, `id: ${++this.#sent}\nevent: poke\ndata: ${news}\n\n`);
   }
 
   #write(stream: Stream, text: string): void {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "playwright-core";
 import { Browser, chromiumPath } from "./chromium.ts";
-import { type DevicePage, MERGED, meet, openDevice, setOffline, settle, stateOf } from "./devices.ts";
+import { type DevicePage, MERGED, makeFirst, meet, openDevice, setOffline, settle, stateOf } from "./devices.ts";
 import { Site } from "./site.ts";
 
 const skip = chromiumPath() ? false : "there is no Chromium";
@@ -98,6 +98,38 @@ describe("documents in Chromium", { skip }, () => {
     assert.deepEqual((await stateOf(other)).value, { title: "large and edited", ...large() });
     assert.deepEqual(await stateOf(other), await stateOf(page));
     await Promise.all([page, other].map((one) => one.close()));
+  });
+
+  test("small changes come with the poke itself: both devices follow, and nobody can pull", async () => {
+    const name = `news${names++}`;
+    const [a, b] = [await device(0, name), await device(1, name)];
+    await makeFirst(a);
+    await settle(a);
+    await settle(b);
+    const pulls = (): number => site.seen.filter(({ path }) => path.includes("/sync/changes")).length;
+    const title = (page: Page): Promise<string | undefined> =>
+      page.evaluate(() => globals.carts.get("c").then((cart) => cart?.title));
+    site.meddle = (path) => (path.includes("/sync/changes") ? 0 : undefined);
+    const before = pulls();
+    try {
+      for (const [from, to, text] of [
+        [a, b, "one"],
+        [b, a, "two"],
+        [a, b, "three"],
+      ] as const) {
+        await from.evaluate((text) => globals.carts.patch("c", [{ op: "set", path: "/title", value: text }]), text);
+        await to.waitForFunction(async (text) => (await globals.carts.get("c"))?.title === text, text, { polling: 20 });
+      }
+    } finally {
+      site.meddle = undefined;
+    }
+    // A pull tells the server that they are stored.
+    for (const until = Date.now() + 10_000; pulls() < before + 2 && Date.now() < until; ) await b.waitForTimeout(50);
+    assert.ok(pulls() >= before + 2);
+    await Promise.all([a, b].map(settle));
+    assert.deepEqual(await stateOf(a), await stateOf(b));
+    assert.equal(await title(a), "three");
+    await Promise.all([a, b].map((page) => page.close()));
   });
 
   test("two tabs of one device show each other's edits at once, offline too", async () => {

@@ -11,6 +11,7 @@ import { databaseKinds } from "./databases.ts";
 import { Device, documentsCore } from "./document-device.ts";
 import type { Reply } from "./frames.ts";
 import { TestServer } from "./harness.ts";
+import { Listener } from "./stream-listener.ts";
 
 const codesOf = (reply: Reply): readonly string[] =>
   reply.streams.flatMap(({ verdicts }) => verdicts.map(({ code }) => String(errorInfo(code)?.code)));
@@ -203,6 +204,55 @@ for (const kind of databaseKinds) {
       ann.put("plan/1", { a: 1 });
       await ann.push();
       assert.equal((await waiting).changes.length, 1);
+    });
+
+    test("a poke brings a few small changes, as a page behind the cursor that they follow", async () => {
+      const ann = await device("ann-20", "news");
+      const bob = await device("bob-20", "news");
+      await shared("news", ann, { "bob-20": "reader" });
+      const stranger = await device("cat-20");
+      const [his, hers] = [await Listener.open(bob.client), await Listener.open(stranger.client)];
+      const told = async (count: number): Promise<object> => {
+        await his.until(count);
+        return JSON.parse(his.news[count - 1] ?? "") as object;
+      };
+      const before = (await bob.page()).cursor;
+      ann.put("plan/1", { a: 1 });
+      ann.put("plan/2", { b: 1 });
+      await ann.push();
+      assert.deepEqual(await told(2), { ...(await bob.page(`&cursor=${before}`)), after: before });
+      // Read anew after the commit: a refused edit says that its numbers are void.
+      const then = (await bob.page()).cursor;
+      ann.put("account/1", { balance: 14 });
+      assert.deepEqual(codesOf(await ann.push()), ["forbidden"]);
+      assert.deepEqual(await told(3), { ...(await bob.page(`&cursor=${then}`)), after: then });
+      // Large ones, and many, are pulled.
+      ann.put("plan/1", { a: "large".repeat(2_000) });
+      await ann.push();
+      assert.deepEqual(await told(4), {});
+      for (let i = 0; i < 21; i++) ann.put(`plan/${i}`, { i });
+      await ann.push();
+      assert.deepEqual(await told(5), {});
+      assert.deepEqual(hers.news, ["{}"]);
+      await Promise.all([his.close(), hers.close()]);
+    });
+
+    test("whose key was revoked is told nothing any more by a stream that is still open", async () => {
+      const ann = await device("ann-21");
+      const lost = await device("ann-21");
+      const stream = await Listener.open(lost.client);
+      for (const held of [true, false]) {
+        if (!held)
+          await server.execute(`UPDATE api_key SET revoked_at = 1 WHERE prefix = '${lost.client.key.slice(4, 16)}'`);
+        server.clock.now += 20_000;
+        const count = stream.news.length + 1;
+        ann.put("note/1", { held });
+        await ann.push();
+        await stream.until(count);
+        assert.equal(stream.news[count - 1] === "{}", !held);
+      }
+      assert.equal((await lost.get("/sync/changes?space=~")).status, 401);
+      await stream.close();
     });
 
     test("a conflict is listed, explained, settled once, and gone everywhere", async () => {

@@ -4,59 +4,15 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { after, describe, test } from "node:test";
-import { Gatherer, topicOf, topicsOf } from "../../js-glue/server/bus/bus.ts";
+import { Envelope, Gatherer, topicOf, topicsOf } from "../../js-glue/server/bus/bus.ts";
+import { currentTenant, followTenants, inNoTenant, inTenant } from "../../js-glue/server/store/tenant.ts";
 import { databaseKinds, type TestDatabase } from "./databases.ts";
 import { START, segment } from "./frames.ts";
 import { type TestClient, TestServer } from "./harness.ts";
+import { Listener } from "./stream-listener.ts";
 
 const [sqlite, postgres] = databaseKinds;
 const hasRedis = spawnSync("redis-server", ["--version"]).status === 0;
-
-/** Events of one stream as they come. */
-class Listener {
-  readonly events: string[] = [];
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  #waiting: (() => void) | undefined;
-  ended = false;
-  private constructor(response: Response) {
-    this.#reader = response.body!.getReader();
-    void this.#read();
-  }
-  static async open(client: TestClient): Promise<Listener> {
-    const response = await client.json("GET", "/sync/stream");
-    assert.equal(response.status, 200);
-    assert.equal(response.headers.get("content-type"), "text/event-stream");
-    const listener = new Listener(response);
-    await listener.until(1);
-    return listener;
-  }
-  async #read(): Promise<void> {
-    for (;;) {
-      const { done, value } = await this.#reader.read().catch(() => ({ done: true, value: undefined }));
-      if (done) break;
-      for (const [, name] of Buffer.from(value!)
-        .toString()
-        .matchAll(/^event: (\w+)$/gm))
-        this.events.push(name!);
-      this.#waiting?.();
-    }
-    this.ended = true;
-    this.#waiting?.();
-  }
-  async until(count: number): Promise<void> {
-    const deadline = performance.now() + 10_000;
-    while (this.events.length < count && !this.ended) {
-      if (performance.now() > deadline) throw new Error(`only ${this.events.length} of ${count} events came`);
-      await new Promise<void>((resolve) => {
-        this.#waiting = resolve;
-        setTimeout(resolve, 200);
-      });
-    }
-  }
-  close(): Promise<void> {
-    return this.#reader.cancel();
-  }
-}
 
 const push = (client: TestClient, epoch: bigint): Promise<unknown> =>
   client.sync({ items: [segment(epoch, 2, START, [{}])] });
@@ -114,6 +70,10 @@ describe("streams", () => {
     assert.notEqual(topic, topicOf("acm", "eann"));
     assert.deepEqual(topicsOf(`${topic} <script> ${topic}x`), [topic]);
     assert.deepEqual(topicsOf("x".repeat(9_000)), []);
+    const [mine, other] = [new Envelope(), new Envelope()];
+    assert.deepEqual(mine.open(other.seal(topic)), [topic]);
+    assert.deepEqual(mine.open(mine.seal(topic)), []); // its own streams know
+    assert.deepEqual(topicsOf(mine.seal(topic)), [topic]); // for a process that knows of no envelopes
     const sent: string[] = [];
     await new Promise<void>((resolve) => {
       const gatherer = new Gatherer((message) => {
@@ -149,6 +109,14 @@ describe("streams", () => {
     await all;
     assert.deepEqual(sent, [topics[0], topics.slice(1).join(" ")]);
     gatherer.close();
+  });
+
+  test("whose a stream is now is asked on behalf of nobody, whoever's push made the question necessary", () => {
+    followTenants();
+    inTenant("acme", () => {
+      assert.equal(currentTenant(), "acme");
+      assert.equal(inNoTenant(currentTenant), undefined);
+    });
   });
 
   const across = async (database: TestDatabase, redis?: string): Promise<void> => {

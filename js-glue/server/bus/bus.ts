@@ -5,7 +5,7 @@
  * Topics travel as digests, so that neither Redis nor PostgreSQL holds a name.
  */
 
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Bus {
@@ -72,6 +72,20 @@ export class Gatherer {
     await Promise.race([this.#send(some.join(" ")), sleep(SENT_MS_MAX, undefined, { ref: false })]);
     this.#sending = false;
     this.#soon();
+  }
+}
+
+/** Around the messages of one process, which has told its own streams already when they come back to it. */
+export class Envelope {
+  readonly #mark = `@${randomUUID()}`;
+
+  seal(message: string): string {
+    return `${this.#mark} ${message}`;
+  }
+
+  /** Its topics; none for a message of this process. */
+  open(message: string | undefined): readonly string[] {
+    return message?.startsWith(this.#mark) ? [] : topicsOf(message);
   }
 }
 

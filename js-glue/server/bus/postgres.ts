@@ -5,13 +5,14 @@
 
 import pg from "pg";
 import { errorFields, type Logger } from "../log.ts";
-import { type Bus, Gatherer, type Listener, topicsOf } from "./bus.ts";
+import { type Bus, Envelope, Gatherer, type Listener } from "./bus.ts";
 
 const CHANNEL = "oas_pokes";
 const RETRY_MS = 1_000;
 
 /** Connects in the background and again after each loss. */
 export function postgresBus(url: string, listener: Listener, log: Logger): Bus {
+  const envelope = new Envelope();
   let client: pg.Client | undefined;
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
@@ -40,7 +41,7 @@ export function postgresBus(url: string, listener: Listener, log: Logger): Bus {
     fresh.on("end", () => {
       if (client === fresh) lost(new Error("the connection ended"));
     });
-    fresh.on("notification", ({ payload }) => listener(topicsOf(payload)));
+    fresh.on("notification", ({ payload }) => listener(envelope.open(payload)));
     try {
       await fresh.connect();
       await fresh.query(`LISTEN ${CHANNEL}`);
@@ -54,7 +55,7 @@ export function postgresBus(url: string, listener: Listener, log: Logger): Bus {
   };
 
   const gatherer = new Gatherer(
-    (message) => client?.query("SELECT pg_notify($1, $2)", [CHANNEL, message]).catch(() => undefined), // a hint
+    (message) => client?.query("SELECT pg_notify($1, $2)", [CHANNEL, envelope.seal(message)]).catch(() => undefined), // a hint
   );
   void open();
   return {

@@ -1,7 +1,7 @@
 /** Redis as the bus: pub/sub on one channel. Gone, it is waited for; nothing else stops. */
 
 import { errorFields, type Logger } from "../log.ts";
-import { type Bus, Gatherer, type Listener, topicsOf } from "./bus.ts";
+import { type Bus, Envelope, Gatherer, type Listener } from "./bus.ts";
 
 const CHANNEL = "oas:pokes";
 const RETRY_MS_MAX = 5_000;
@@ -9,6 +9,7 @@ const RETRY_MS_MAX = 5_000;
 /** Rejects only when the package `redis` is missing or the address is none; the server itself may come later. */
 export async function redisBus(url: string, listener: Listener, log: Logger): Promise<Bus> {
   const { createClient } = await import("redis");
+  const envelope = new Envelope();
   const connect = () => {
     const client = createClient({
       url,
@@ -33,10 +34,11 @@ export async function redisBus(url: string, listener: Listener, log: Logger): Pr
   subscriber.connect().catch(() => undefined);
   subscriber.on("ready", () => {
     if (!subscriber.isPubSubActive)
-      subscriber.subscribe(CHANNEL, (message) => listener(topicsOf(message))).catch(() => undefined);
+      subscriber.subscribe(CHANNEL, (message) => listener(envelope.open(message))).catch(() => undefined);
   });
   const gatherer = new Gatherer(
-    (message) => (publisher.isReady ? publisher.publish(CHANNEL, message).catch(() => undefined) : undefined), // a hint
+    (message) =>
+      publisher.isReady ? publisher.publish(CHANNEL, envelope.seal(message)).catch(() => undefined) : undefined, // a hint
   );
   return {
     kind: "redis",

@@ -10,6 +10,7 @@ import type { Tx } from "../store/database.ts";
 import { Acceptance, type AcceptanceOptions } from "./acceptance.ts";
 import { type CollectionOptions, Collections } from "./collections.ts";
 import type { MergeCore } from "./core.ts";
+import type { Cursor } from "./cursor.ts";
 import { type DocumentName, documentEvent, nameOf, nameOfKey, OWN_SPACE, type PartOfEdit, spaceIdOf } from "./names.ts";
 import { forgetParts, joinParts, keepPart, type PartsAt } from "./parts.ts";
 import { Pokes, type PokesOptions } from "./pokes.ts";
@@ -75,6 +76,7 @@ export class Documents {
   async take(event: SyncEvent, tx: Tx): Promise<void> {
     const opened = await this.#open(event, tx);
     const { name, space, part, hold } = opened;
+    const before = cursorAt(space);
     const { principal } = event;
     if (space.role === "reader") throw new Reject("read_only", "readers of this space do not write");
     const device = deviceOf(event);
@@ -91,7 +93,7 @@ export class Documents {
       serverNumbers: 0,
       hold,
     });
-    if (settled) this.#pokes.touch(event, space.id, settled);
+    if (settled) this.#pokes.touch(event, space.id, before, settled);
     if (part) await forgetParts(tx, partsAt(event, opened, part));
   }
 
@@ -110,7 +112,8 @@ export class Documents {
       throw error;
     }
     const { name, space } = opened;
-    if (await this.#acceptance.void(tx, space, name, delta)) this.#pokes.touch(event, space.id, []);
+    const before = cursorAt(space);
+    if (await this.#acceptance.void(tx, space, name, delta)) this.#pokes.touch(event, space.id, before, []);
   }
 
   async #open(event: SyncEvent, tx: Tx): Promise<Opened> {
@@ -166,15 +169,17 @@ export class Documents {
     return this.#acceptance.fold(tx, space, key, cut);
   }
 
-  /** The transaction of this device's events was committed: members of the spaces it wrote to are told. */
-  flush(tenant: string, device: Uint8Array): void {
-    this.#pokes.flush(tenant, device);
+  /** The transaction of this device's events was committed: members of the spaces it wrote to are told. False when it wrote to none. */
+  flush(tenant: string, device: Uint8Array): boolean {
+    return this.#pokes.flush(tenant, device);
   }
 
   poke(tenant: string, spaceId: string): void {
     this.#pokes.poke(tenant, spaceId);
   }
 }
+
+const cursorAt = ({ head, checksum }: Space): Cursor => ({ n: head, checksum });
 
 const deviceOf = ({ deviceId }: SyncEvent): Uint8Array => Uint8Array.from(Buffer.from(deviceId, "hex"));
 

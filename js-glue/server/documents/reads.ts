@@ -1,5 +1,6 @@
 /** Pages of a space's changes and of its records, and how far its devices are. */
 
+import { formatDeviceId } from "../../core/device-id.ts";
 import { failure } from "../../core/errors.ts";
 import type { Incarnation } from "../session.ts";
 import type { Row, Tx } from "../store/database.ts";
@@ -62,6 +63,19 @@ export async function changesAfter(
   }
   return { cursor: formatCursor(incarnation, at), more: at.n < space.head, changes, stored: from.n };
 }
+
+/** A page as clients read it. */
+export const shownPage = (space: string, { cursor, more, changes }: ChangesPage) => ({
+  space,
+  cursor,
+  more,
+  changes: changes.map((row) => ({
+    n: int(row, "seq"),
+    key: text(row, "doc_key"),
+    body: Buffer.from(bytes(row, "body")).toString("base64"),
+    ...(row["device_id"] === null ? {} : { from: formatDeviceId(bytes(row, "device_id")) }),
+  })),
+});
 
 /**
  * The last change that the space's history and that of the cursor have in common. 0 for what is no cursor, and where that is not

@@ -39,12 +39,11 @@ export async function findSpace(
   return row && spaceOf(tenant, id, row);
 }
 
-/** For the server's own work, which is nobody's. */
-export async function lockSpace(tx: Tx, tenant: string, id: string): Promise<Space | undefined> {
+/** For the server's own work, which is nobody's. `lock` as above. */
+export async function anySpace(tx: Tx, tenant: string, id: string, lock: boolean): Promise<Space | undefined> {
+  const forUpdate = lock && tx.dialect === "postgres" ? " FOR UPDATE" : "";
   const [row] = await tx.query(
-    `SELECT head, checksum, principal_id, 'owner' AS role FROM space WHERE tenant_id = $1 AND space_id = $2${
-      tx.dialect === "postgres" ? " FOR UPDATE" : ""
-    }`,
+    `SELECT head, checksum, principal_id, 'owner' AS role FROM space WHERE tenant_id = $1 AND space_id = $2${forUpdate}`,
     [tenant, id],
   );
   return row && spaceOf(tenant, id, row);

@@ -12,7 +12,7 @@ import type { Load } from "../operations/load.ts";
 import type { Metrics } from "../operations/metrics.ts";
 import { traced } from "../operations/trace.ts";
 import type { Store } from "../store/store.ts";
-import { inTenant } from "../store/tenant.ts";
+import { inNoTenant, inTenant } from "../store/tenant.ts";
 import { type BodyBudget, readBody } from "./body.ts";
 import { parseJson } from "./json-body.ts";
 import { HttpProblem, LIMITS, PROTOCOL_NEWEST, problemOf } from "./problem.ts";
@@ -137,8 +137,13 @@ async function run(
     identity = { ...identity, signedBy: signature.device };
   }
   const body = route.body === "json" && bytes instanceof Uint8Array ? parseJson(bytes) : bytes;
+  const { tenant, principal } = identity;
   const context = {
     identity,
+    holds: async () => {
+      const now = await inNoTenant(() => identify(environment, route, request));
+      return now.tenant === tenant && now.principal === principal;
+    },
     params: check(route.params, params, "path"),
     query: check(route.query, queryAt < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(queryAt))), "query"),
     body: route.body === "json" ? check(route.json, body, "body") : body,

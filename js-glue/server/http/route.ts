@@ -21,6 +21,8 @@ export interface Result {
 
 export interface Context<Params = unknown, Query = unknown, Body = unknown> {
   readonly identity: Identity;
+  /** Whether the request's credential still is this identity's, for answers that go on for long. Rejects where it is no more. */
+  readonly holds: () => Promise<boolean>;
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;

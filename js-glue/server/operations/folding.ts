@@ -4,7 +4,7 @@
  */
 
 import type { Documents } from "../documents/documents.ts";
-import { lockSpace, type Space } from "../documents/rows.ts";
+import { anySpace, type Space } from "../documents/rows.ts";
 import type { Tx } from "../store/database.ts";
 import { int, text } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
@@ -57,7 +57,7 @@ async function foldAll(options: FoldingOptions): Promise<number> {
   for (const row of rows) {
     const [tenant, id] = [text(row, "tenant_id"), text(row, "space_id")];
     const done = await store.write(async ({ connection }) => {
-      const space = await lockSpace(connection, tenant, id);
+      const space = await anySpace(connection, tenant, id, true);
       if (!space) return false;
       return documents.fold(connection, space, text(row, "doc_key"), await cutOf(connection, space, options));
     });
@@ -105,7 +105,7 @@ async function trimAll(options: FoldingOptions): Promise<number> {
     const [tenant, id] = [text(row, "tenant_id"), text(row, "space_id")];
     for (;;) {
       const count = await store.write(async ({ connection }) => {
-        const space = await lockSpace(connection, tenant, id);
+        const space = await anySpace(connection, tenant, id, true);
         if (!space) return 0;
         const old = await oldestKept(connection, space, options);
         if (dryRun) return countBelow(connection, space, old);

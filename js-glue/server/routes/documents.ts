@@ -1,13 +1,20 @@
 /** Documents over HTTP: changes and snapshots for replicas, plain values for everybody else. */
 
 import { z } from "zod";
-import { formatDeviceId } from "../../core/device-id.ts";
 import { failure } from "../../core/errors.ts";
 import type { Identity } from "../auth.ts";
 import { ownDevice, type Server } from "../context.ts";
 import { formatCursor, isOlder, parseCursor } from "../documents/cursor.ts";
 import { collectionName, documentKey, nameOfKey, spaceIdOf, spaceName } from "../documents/names.ts";
-import { type ChangesPage, changesAfter, recordPage, schemaOf, seenSpace, sharedWith } from "../documents/reads.ts";
+import {
+  type ChangesPage,
+  changesAfter,
+  recordPage,
+  schemaOf,
+  seenSpace,
+  sharedWith,
+  shownPage,
+} from "../documents/reads.ts";
 import { rulesDigest, type Space } from "../documents/rows.ts";
 import { Reject } from "../handlers.ts";
 import { JSON_HEADERS, json, type Route, route } from "../http/route.ts";
@@ -111,17 +118,7 @@ export const documentRoutes = (server: Server): readonly Route[] => [
       server.metrics.documentPull(page.changes.length > 0 ? "changes" : "nothing", page.changes.length);
       if (query.device !== undefined && space.head > 0)
         await server.cursors.note({ identity, device: query.device, space, seq: page.stored });
-      return json(200, {
-        space: query.space,
-        cursor: page.cursor,
-        more: page.more,
-        changes: page.changes.map((row) => ({
-          n: int(row, "seq"),
-          key: text(row, "doc_key"),
-          body: base64(row, "body"),
-          ...(row["device_id"] === null ? {} : { from: formatDeviceId(bytes(row, "device_id")) }),
-        })),
-      });
+      return json(200, shownPage(query.space, page));
     },
   ),
 

@@ -21,9 +21,9 @@ async function sync(
 ): Promise<Result> {
   const done = await exchange(server, identity, body, device);
   if (done.release) server.release(identity.tenant, done.device);
-  server.documents.flush(identity.tenant, done.device);
+  const toldMembers = server.documents.flush(identity.tenant, done.device);
   const { applied, rejected, deferred, duplicate } = done;
-  if (applied > 0) server.streams.notify(identity.tenant, identity.principal);
+  if (applied > 0 && !toldMembers) server.streams.notify(identity.tenant, identity.principal);
   if (applied + rejected + deferred + duplicate > 0)
     server.log.info({ device: formatDeviceId(done.device), from, applied, rejected, deferred, duplicate }, "push");
   const headers = { "content-type": BATCH_TYPE, "cache-control": "no-store" };
@@ -59,14 +59,15 @@ export const syncRoutes = (server: Server): readonly Route[] => [
     {
       scope: "sync",
       doc: {
-        summary: "Server-sent events: `poke` = look for news, `auth` = the credential ends soon, `bye` = come back",
+        summary:
+          "Server-sent events: `poke` = look for news, or a page as of `/sync/changes` that follows the cursor `after`; `auth` = the credential ends soon; `bye` = come back",
         answer: "text/event-stream",
       },
     },
-    ({ identity }) => ({
+    ({ identity, holds }) => ({
       status: 200,
       headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" },
-      stream: server.streams.open(identity.tenant, identity.principal, identity.expiresAt),
+      stream: server.streams.open(identity, holds),
     }),
   ),
   route(

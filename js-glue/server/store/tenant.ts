@@ -7,7 +7,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 
-const current = new AsyncLocalStorage<string>();
+const current = new AsyncLocalStorage<string | undefined>();
 let followed = false;
 
 /** From now on `inTenant` is remembered by everything it starts. */
@@ -16,6 +16,9 @@ export function followTenants(): void {
 }
 
 export const inTenant = <T>(tenant: string, work: () => T): T => (followed ? current.run(tenant, work) : work());
+
+/** For finding out whose credential something is, whoever's request makes it necessary. */
+export const inNoTenant = <T>(work: () => T): T => (followed ? current.run(undefined, work) : work());
 
 /** Undefined = work of the server itself. */
 export const currentTenant = (): string | undefined => current.getStore();
