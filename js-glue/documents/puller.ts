@@ -8,6 +8,7 @@
 
 import type { FetchTransport } from "../browser/transport.ts";
 import { asFailure, failure } from "../core/errors.ts";
+import { incarnationOf } from "../core/server-record.ts";
 import { answerOf, foreign, jsonOf, refusalOf, TIMEOUT_MS } from "./asking.ts";
 import type { DocumentChannel } from "./contexts.ts";
 import type { Leftovers } from "./leftovers.ts";
@@ -241,6 +242,7 @@ export class Puller {
       const next: unknown = page["next"];
       if (typeof page["cursor"] !== "string" || !Array.isArray(page["documents"])) throw foreign();
       cursor ??= page["cursor"];
+      if (incarnationOf(page["cursor"]) !== incarnationOf(cursor)) return true; // restored in between: pages of two histories
       if (after === "") shared = numberOf(page["shared"]);
       for (const document of page["documents"] as unknown[]) {
         const { key, state } = (document ?? {}) as Record<string, unknown>;

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { cpSync, rmSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { OfflineSync } from "../../js-glue/browser/index.ts";
 import type { DocumentsCore } from "../../js-glue/core/documents-core.ts";
@@ -26,6 +26,8 @@ for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
     let target: string | undefined;
     /** What stands between a device and the server answers what it gives back. */
     let between: (() => Response) | undefined;
+    /** Happens when a page of a snapshot was answered; pages hold one document meanwhile. */
+    let onPage: (() => void) | undefined;
     const engines: OfflineSync[] = [];
     const realFetch = globalThis.fetch;
 
@@ -36,7 +38,11 @@ for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
       globalThis.fetch = async (input, init) => {
         const url = String(input);
         if (between && url.endsWith("/sync/repair")) return between();
-        return realFetch(url.replace(server.url, target ?? server.url), init);
+        const moved = url.replace(server.url, target ?? server.url);
+        if (!onPage || !url.includes("/sync/snapshot?")) return realFetch(moved, init);
+        const page = await realFetch(moved.replace(/limit=\d+/, "limit=1"), init);
+        onPage?.();
+        return page;
       };
     });
     after(async () => {
@@ -151,6 +157,32 @@ for (const kind of databaseKinds.filter(({ name }) => name === "SQLite")) {
       } finally {
         target = undefined;
         await copy.end();
+      }
+    });
+
+    test("a snapshot during which the server is restored once more is read anew", async () => {
+      const { plans, bob, failures, file, folder } = await world("mixed");
+      cpSync(file, `${file}-second`);
+      const first = await restored(file, folder);
+      const second = await restored(`${file}-second`, folder);
+      target = first.url;
+      onPage = () => {
+        onPage = undefined;
+        target = second.url;
+      };
+      try {
+        await plans.pull();
+        assert.equal(onPage, undefined);
+        assert.deepEqual(await plans.get("1"), { a: 2, n: 5 });
+        const there = on(second, bob);
+        await there.snapshot();
+        for (const id of ["1", "2"]) assert.equal(there.digest(`plan/${id}`), await plans.digest(id));
+        assert.deepEqual(failures, []);
+      } finally {
+        target = undefined;
+        onPage = undefined;
+        await first.end();
+        await second.end();
       }
     });
 

@@ -79,9 +79,9 @@ export class Pokes {
     }
     store
       .read(async (reads) => {
-        const news = from && (await newsOf(reads, store, tenant, spaceId, from));
-        for (const member of owner === undefined ? await membersOf(reads, tenant, spaceId) : [owner])
-          notify(tenant, member, news);
+        const members = owner === undefined ? await membersOf(reads, tenant, spaceId) : [owner];
+        const news = from && (await newsOf(reads, store, tenant, spaceId, from).catch(() => undefined));
+        for (const member of members) notify(tenant, member, news);
       })
       // Clients look by themselves, too.
       .catch(() => (owner === undefined ? undefined : notify(tenant, owner)));
