@@ -69,6 +69,7 @@ async function listen({ transport, signal, poked }: PokeStreamOptions, returnTim
         returnTime.heard(line);
         const [, field, text = ""] = /^(event|data): ?(.*?)\s*$/.exec(line) ?? [];
         if (field === "event") event = text;
+        else if (line.trim() === "") event = "";
         if (event === "bye") return;
         if (field === "data" && event === "poke") poked(text);
       }

@@ -113,7 +113,7 @@ export class Puller {
   async #bring({ space, after, page }: News): Promise<void> {
     if (this.#options.replicas.cursor(space) !== after) return this.#pullAll(space);
     try {
-      await this.#take(space, after, page);
+      if (await this.#take(space, after, page)) return this.#pullAll(space);
     } catch (error) {
       if (asFailure(error, "internal").code !== "storage_conflict") throw error;
       return this.#pullAll(space); // another context was first
