@@ -91,7 +91,7 @@ class Tour {
 export const claim = {
   name: "browsers.main",
   title: "The main job and what stands on it in Chromium, Firefox and WebKit",
-  bar: "each browser, no driver, no flags: events queued strictly without a network, browser killed while it queues, opened again: lost 0, doubled 0, order kept; the Service Worker sends when asked; two devices' edits merge; a sealed item outlives the browser; one answer of a model; every case of a store holds on its IndexedDB; golden vectors as native",
+  bar: "each browser, no driver, no flags: events queued strictly without a network, browser killed while it queues, opened again: lost 0, doubled 0, order kept; the Service Worker sends when asked; two devices' edits merge, and one is told of the other's; a sealed item outlives the browser; one answer of a model; every case of a store holds on its IndexedDB; golden vectors as native",
   needs: ["build", "browsers"],
   quickSeconds: 180,
   async run({ quick, log }) {

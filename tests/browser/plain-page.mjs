@@ -86,6 +86,9 @@ async function documents() {
     document = await same();
     return document !== undefined;
   });
+  // Nobody pulls any more: the other one is told.
+  await mine.update("a", (thing) => ({ ...thing, title: "live" }));
+  await until(async () => (await yours.get("a")).title === "live");
   await tell({ document });
 }
 
