@@ -183,7 +183,7 @@ export class Streams {
     for (const stream of streams)
       if (news === NO_NEWS || this.#now() - stream.heldAt < HELD_MS) this.#poke(stream, news);
       else void this.#pokeIfHeld(stream, news);
-    this.#metrics.poke(from, streams.size);
+    this.#metrics.poke(from, news === NO_NEWS ? "nothing" : "changes", streams.size);
   }
 
   /** News are content: a credential that was revoked meanwhile gets none, as if it had asked. */

@@ -234,6 +234,7 @@ for (const kind of databaseKinds) {
       await ann.push();
       assert.deepEqual(await told(5), {});
       assert.deepEqual(hers.news, ["{}"]);
+      assert.match(await server.sync.metrics.text(), /oas_pokes_total\{from="local",brought="changes"\} 2\n/);
       await Promise.all([his.close(), hers.close()]);
     });
 

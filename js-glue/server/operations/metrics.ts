@@ -79,7 +79,7 @@ export class Metrics {
     this.#loopDelay = gauge("event_loop_delay_seconds", "90th percentile over the last second");
     this.#waiting = gauge("pool_waiting", "Callers waiting for a database connection");
     this.#connections = gauge("stream_connections", "Open event streams");
-    this.#pokes = counter("pokes_total", "Hints sent to event streams", ["from"]);
+    this.#pokes = counter("pokes_total", "Hints sent to event streams, and what they brought", ["from", "brought"]);
     this.#jobs = counter("maintenance_rows_total", "Rows removed by maintenance", ["table"]);
     this.#cache = counter("cache_requests_total", "Content cache requests", ["result"]);
     this.#edits = counter("document_edits_total", "Edits of documents by what their push was told", ["verdict"]);
@@ -181,8 +181,8 @@ export class Metrics {
   streamConnections(count: number): void {
     this.#connections.set(count);
   }
-  poke(from: "local" | "bus", count: number): void {
-    this.#pokes.inc({ from }, count);
+  poke(from: "local" | "bus", brought: "nothing" | "changes", count: number): void {
+    this.#pokes.inc({ from, brought }, count);
   }
   maintenance(table: string, rows: number): void {
     if (rows > 0) this.#jobs.inc({ table }, rows);
