@@ -71,8 +71,7 @@ export class Pokes {
   poke(tenant: string, spaceId: string, before?: Cursor): void {
     const { store, notify, isHeard } = this.#options;
     const owner = ownerOf(spaceId); // nobody else is a member there
-    // A database that others wait for is not asked for what clients can ask for themselves.
-    const from = store.pressure().waiting === 0 && isHeard(tenant, owner) ? before : undefined;
+    const from = isHeard(tenant, owner) ? before : undefined;
     if (owner !== undefined && from === undefined) {
       notify(tenant, owner);
       return;
