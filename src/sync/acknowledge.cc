@@ -153,7 +153,8 @@ class Acknowledger {
     if (!item.hole) put_deferred(item, from, upto, deferred);
     if ((item.key.last > upto && !OAS_MUTANT(kAckDeletesByKey)) || item.record.empty()) return;
     out_.transaction.erase(queue::pending_key(item.key));
-    if (!item.hole && !item.head.entities.empty()) out_.transaction.erase(queue::entities_key(item.key));
+    // Under a hole, too: a writer that did not know whether it had stored the damaged record may have written it again.
+    if (item.hole || !item.head.entities.empty()) out_.transaction.erase(queue::entities_key(item.key));
     const bool covered = reply_.horizon > reply_.server_time;
     if (!covered && !OAS_MUTANT(kAckedDroppedBeforeSettled))
       out_.transaction.put(queue::settling_key(reply_.server_time, item.key), item.record);

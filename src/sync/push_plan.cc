@@ -307,11 +307,17 @@ void PushPlan::begin_deps() {
   if (!compare_.empty()) items_.clear();
   bool entities = false;
   for (const Planned& item : items_) entities |= ordered(item.stream().lane) && !item.head.entities.empty();
-  if (!entities || snapshot_) return;
+  if (!entities || (snapshot_ && !leaves_out())) return;
   missing_.clear();
   deps_lane_ = 0;
   deps_cursor_.clear();
   phase_ = Phase::kDeps;
+}
+
+// Records were read whose streams cannot go on: nobody but the server can hold back what shares an entity with them.
+bool PushPlan::leaves_out() const {
+  return !blocked_.empty() ||
+         std::any_of(skipped_->begin(), skipped_->end(), [this](StreamId stream) { return chains_.contains(stream); });
 }
 
 // After a rewind: numbers behind everything that is held and that the server has are nobody's any more.

@@ -4,7 +4,8 @@
 //       `--more--> lanes --all read or budget spent--> dependencies --missing ones--> promoted lanes --> complete
 //
 // One page is one snapshot. Beyond it lanes are read one after another while contexts go on appending, so what an event
-// depends on is looked up after the event was read: its own context stored it earlier.
+// depends on is looked up after the event was read: its own context stored it earlier. So it is where a stream of the page
+// cannot go on: its records are parked, or behind one that is not there.
 //
 // Asks for records with `next` and takes them with `feed`; holds no other state than one plan. A segment that shares an
 // entity with an earlier one of another stream pulls that lane's prefix into the request (priority inheritance); numbers
@@ -114,6 +115,7 @@ class PushPlan {
   [[nodiscard]] bool stuffed(std::uint32_t share = 1) const;
   [[nodiscard]] bool lane_wants_more(std::uint32_t lane) const;
   void begin_deps();
+  [[nodiscard]] bool leaves_out() const;
   void give_up_unheld();
   void feed_deps(const std::vector<queue::Put>& records);
   void finish_deps();

@@ -61,6 +61,16 @@ BOOST_AUTO_TEST_CASE(worlds_that_once_went_wrong_come_out_right) {
   }
 }
 
+// A tab that begins with marks from before another one's answer cannot go on in some streams; what shares an entity waited for nobody.
+BOOST_AUTO_TEST_CASE(an_urgent_event_does_not_overtake_one_that_its_sender_cannot_send) {
+  for (const char* seed : {"10754", "15518"}) BOOST_TEST(oas::sim::simulate({"--seed", seed}) == 0, seed);
+}
+
+// A damaged record is given up while its writer, who does not know whether it was stored, writes it again.
+BOOST_AUTO_TEST_CASE(nothing_is_left_of_a_record_that_was_given_up_and_written_again) {
+  BOOST_TEST(oas::sim::simulate({"--mode", "liveness", "--seed", "14545"}) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(who_insists_while_the_lease_is_given_back_is_heard) {
   BOOST_TEST(oas::sim::simulate({"--seed", "4119"}) == 0);
 }
@@ -82,7 +92,7 @@ BOOST_AUTO_TEST_CASE(folded_worlds_whose_server_was_restored_come_out_right) {
 
 // A device gives back what a restored server has lost and whoever made it has lost, too; without that, these worlds go wrong.
 BOOST_AUTO_TEST_CASE(a_restored_server_gets_back_what_a_lost_writer_had_made) {
-  for (const char* seed : {"50", "104", "112"}) {
+  for (const char* seed : {"50", "79", "104"}) {
     BOOST_TEST_CONTEXT(seed) {
       BOOST_TEST(oas::sim::simulate({"--documents", "--seed", seed}) == 0);
       BOOST_TEST(oas::sim::simulate({"--documents", "--seed", seed, "--mutant", "kDocRepairLeftOut"}) == 1);

@@ -145,4 +145,56 @@ BOOST_AUTO_TEST_CASE(no_item_goes_out_without_all_that_it_depends_on) {
   }
 }
 
+// The whole queue in one page, but what a record stands on is not there: its stream waits, and what shares an entity with it has to
+// say so. So with a stream that is parked.
+BOOST_AUTO_TEST_CASE(what_is_left_out_of_a_whole_queue_is_still_depended_on) {
+  constexpr StreamId kEarlier{{7}, Lane::kNormal};
+  constexpr StreamId kUrgent{{7}, Lane::kCritical};
+  Records stored;
+  Records entities;
+  const auto add = [&](StreamId stream, Sequence seq, std::uint64_t hlc) {
+    wire::SegmentBuilder builder(stream, seq, {});
+    builder.add({.hlc = {hlc},
+                 .type = "turn",
+                 .module = {},
+                 .entity = "one",
+                 .dedupe_key = {},
+                 .replaces = {},
+                 .json = as_bytes("{}")});
+    for (wire::SealedSegment& sealed : builder.seal()) {
+      const queue::SegmentKey key{sealed.hlc_first, stream, sealed.first, sealed.last};
+      Bytes listed;
+      wire::Writer out(listed);
+      for (const std::uint32_t entity : sealed.entities) out.u32(entity);
+      entities.push_back({queue::entities_key(key), std::move(listed)});
+      stored.push_back({queue::pending_key(key), std::move(sealed.bytes)});
+    }
+  };
+  for (const bool is_parked : {false, true}) {
+    stored.clear();
+    entities.clear();
+    add(kEarlier, {is_parked ? 1ULL : 96ULL}, 1);
+    add(kUrgent, {1}, 2);
+    Records all = stored;
+    all.insert(all.end(), entities.begin(), entities.end());
+    sort_list(all, [](const queue::Put& a, const queue::Put& b) { return a.key < b.key; });
+    const std::set<StreamId> parked = is_parked ? std::set<StreamId>{kEarlier} : std::set<StreamId>{};
+    const sync::Remembered remembered;
+    std::set<Bytes> suspects;
+    sync::PushPlan plan(remembered, {.events = 100}, parked, suspects);
+    while (const auto wish = plan.next()) {
+      Records page;
+      for (const queue::Put& put : all)
+        if (put.key >= wish->range.from && put.key < wish->range.to && page.size() < wish->records_max)
+          page.push_back(put);
+      plan.feed(std::move(page));
+    }
+    sync::SyncRequest request;
+    plan.write(request);
+    BOOST_TEST(request.items.size() == 1U);
+    BOOST_TEST_REQUIRE(request.deps.size() == 1U);
+    BOOST_TEST((request.deps.front().stream == kEarlier));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
