@@ -79,6 +79,7 @@ export class Pokes {
     store
       .read(async (reads) => {
         const members = owner === undefined ? await membersOf(reads, tenant, spaceId) : [owner];
+        // A poke that brings nothing is a poke: whatever stands in the way is met, and told, by the pull that follows.
         const news = from && (await newsOf(reads, store, tenant, spaceId, from).catch(() => undefined));
         for (const member of members) notify(tenant, member, news);
       })

@@ -23,6 +23,7 @@ async function sync(
   if (done.release) server.release(identity.tenant, done.device);
   const toldMembers = server.documents.flush(identity.tenant, done.device);
   const { applied, rejected, deferred, duplicate } = done;
+  // Who wrote to a space is a member of it; a poke without the changes beside the one that brings them would only cost a pull.
   if (applied > 0 && !toldMembers) server.streams.notify(identity.tenant, identity.principal);
   if (applied + rejected + deferred + duplicate > 0)
     server.log.info({ device: formatDeviceId(done.device), from, applied, rejected, deferred, duplicate }, "push");

@@ -45,20 +45,38 @@ struct Outcome {
   std::uint32_t next_page{};
 };
 
+// Gives the plan what it asks for, to its end; how many records it has read.
+std::uint32_t read_all(sync::PushPlan& plan, const Records& stored) {
+  std::uint32_t read = 0;
+  while (const auto wish = plan.next()) {
+    Records page;
+    for (const queue::Put& put : stored)
+      if (put.key >= wish->range.from && put.key < wish->range.to && page.size() < wish->records_max)
+        page.push_back(put);
+    read += static_cast<std::uint32_t>(page.size());
+    plan.feed(std::move(page));
+  }
+  return read;
+}
+
+// One event of the entity that all streams share.
+void add_turn(wire::SegmentBuilder& builder, std::uint64_t clock) {
+  builder.add({.hlc = {clock},
+               .type = "turn",
+               .module = {},
+               .entity = "one",
+               .dedupe_key = {},
+               .replaces = {},
+               .json = as_bytes("{}")});
+}
+
 Outcome plan(const Records& stored, sync::PushPlan::Budget budget) {
   static const std::set<StreamId> kNone;
   const sync::Remembered remembered;
   std::set<Bytes> suspects;
   sync::PushPlan plan(remembered, budget, kNone, suspects);
   Outcome outcome;
-  while (const auto wish = plan.next()) {
-    Records page;
-    for (const queue::Put& put : stored)
-      if (put.key >= wish->range.from && put.key < wish->range.to && page.size() < wish->records_max)
-        page.push_back(put);
-    outcome.read += static_cast<std::uint32_t>(page.size());
-    plan.feed(std::move(page));
-  }
+  outcome.read = read_all(plan, stored);
   for (const sync::Planned& item : plan.items()) outcome.keys.push_back(item.key);
   outcome.next_page = plan.next_page();
   return outcome;
@@ -102,13 +120,7 @@ BOOST_AUTO_TEST_CASE(no_item_goes_out_without_all_that_it_depends_on) {
   for (std::uint32_t n = 0; n < kStreams * kRounds; ++n) {
     const StreamId stream{{n % kStreams + 1ULL}, Lane::kNormal};
     wire::SegmentBuilder builder(stream, {n / kStreams + 1ULL}, hashes[n % kStreams]);
-    builder.add({.hlc = {n + 1ULL},
-                 .type = "turn",
-                 .module = {},
-                 .entity = "one",
-                 .dedupe_key = {},
-                 .replaces = {},
-                 .json = as_bytes("{}")});
+    add_turn(builder, n + 1ULL);
     hashes[n % kStreams] = builder.hash();
     for (wire::SealedSegment& sealed : builder.seal())
       stored.push_back(
@@ -119,13 +131,7 @@ BOOST_AUTO_TEST_CASE(no_item_goes_out_without_all_that_it_depends_on) {
   const sync::Remembered remembered;
   std::set<Bytes> suspects;
   sync::PushPlan plan(remembered, {.events = 10'000}, none, suspects);
-  while (const auto wish = plan.next()) {
-    Records page;
-    for (const queue::Put& put : stored)
-      if (put.key >= wish->range.from && put.key < wish->range.to && page.size() < wish->records_max)
-        page.push_back(put);
-    plan.feed(std::move(page));
-  }
+  read_all(plan, stored);
   const std::size_t planned = plan.items().size();
   sync::SyncRequest request;
   plan.write(request);
@@ -151,44 +157,28 @@ BOOST_AUTO_TEST_CASE(what_is_left_out_of_a_whole_queue_is_still_depended_on) {
   constexpr StreamId kEarlier{{7}, Lane::kNormal};
   constexpr StreamId kUrgent{{7}, Lane::kCritical};
   Records stored;
-  Records entities;
   const auto add = [&](StreamId stream, Sequence seq, std::uint64_t hlc) {
     wire::SegmentBuilder builder(stream, seq, {});
-    builder.add({.hlc = {hlc},
-                 .type = "turn",
-                 .module = {},
-                 .entity = "one",
-                 .dedupe_key = {},
-                 .replaces = {},
-                 .json = as_bytes("{}")});
+    add_turn(builder, hlc);
     for (wire::SealedSegment& sealed : builder.seal()) {
       const queue::SegmentKey key{sealed.hlc_first, stream, sealed.first, sealed.last};
       Bytes listed;
       wire::Writer out(listed);
       for (const std::uint32_t entity : sealed.entities) out.u32(entity);
-      entities.push_back({queue::entities_key(key), std::move(listed)});
+      stored.push_back({queue::entities_key(key), std::move(listed)});
       stored.push_back({queue::pending_key(key), std::move(sealed.bytes)});
     }
   };
   for (const bool is_parked : {false, true}) {
     stored.clear();
-    entities.clear();
     add(kEarlier, {is_parked ? 1ULL : 96ULL}, 1);
     add(kUrgent, {1}, 2);
-    Records all = stored;
-    all.insert(all.end(), entities.begin(), entities.end());
-    sort_list(all, [](const queue::Put& a, const queue::Put& b) { return a.key < b.key; });
+    sort_list(stored, [](const queue::Put& a, const queue::Put& b) { return a.key < b.key; });
     const std::set<StreamId> parked = is_parked ? std::set<StreamId>{kEarlier} : std::set<StreamId>{};
     const sync::Remembered remembered;
     std::set<Bytes> suspects;
     sync::PushPlan plan(remembered, {.events = 100}, parked, suspects);
-    while (const auto wish = plan.next()) {
-      Records page;
-      for (const queue::Put& put : all)
-        if (put.key >= wish->range.from && put.key < wish->range.to && page.size() < wish->records_max)
-          page.push_back(put);
-      plan.feed(std::move(page));
-    }
+    read_all(plan, stored);
     sync::SyncRequest request;
     plan.write(request);
     BOOST_TEST(request.items.size() == 1U);
