@@ -315,7 +315,11 @@ export class OfflineSync {
             this.#sink = host.loop;
             resolve(host);
           };
-          startHost(store, this.#journal, this.#options, this.#hooks, running).then(() => this.#started(), reject);
+          startHost(store, this.#journal, this.#options, this.#hooks, running).then(
+            // A task later: the engine's answers from storage, and what it sends, go before all that is around it.
+            () => setTimeout(() => this.#started()),
+            reject,
+          );
         });
       } catch (error) {
         const { code } = asFailure(error, "internal");

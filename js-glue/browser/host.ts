@@ -78,6 +78,8 @@ export interface Host extends Readonly<typeof tools> {
 /** The first instance is made before anything depends on it; later ones replace an instance that trapped. */
 async function firstOf(create: CreateCore): Promise<CreateCore> {
   let first: Core | undefined = await create();
+  first.input(0);
+  first.step(0, 0); // of nothing: the browser compiles what every step goes through, while the database still opens
   return () => {
     const core = first;
     first = undefined;
@@ -110,11 +112,12 @@ export async function startHost(
   running: (host: Host) => void,
 ): Promise<void> {
   const database = databaseName(options.name, options.subject);
+  // While the database opens, all that needs nothing of it is made.
   const outside = outsideCopy(database);
-  const [create, [store, { installId, lost, device }]] = await Promise.all([
-    firstOf(coreFactory(options)),
-    opening.then(async (store) => [store, await settleDevice(store, outside, options)] as const),
-  ]);
+  const channel = broadcastChannel(database);
+  const presence = lockPresence(database);
+  const settlements = new Settlements();
+  const shared = shareSettled(database, (notice) => settlements.settled(notice));
   const transport = new FetchTransport({
     url: options.url,
     auth: options.auth,
@@ -122,16 +125,22 @@ export async function startHost(
     obtained: options.shareToken
       ? (token) => {
           // The worker asks for one itself when it finds none.
-          writeNote(store, WORKER_TOKEN_KEY, { token }).catch(() => undefined);
+          opening.then((store) => writeNote(store, WORKER_TOKEN_KEY, { token })).catch(() => undefined);
         }
       : undefined,
   });
-  const ahead = new ReadAhead(store);
-  const ports = { create, store: ahead, transport, clock: systemClock, random: systemRandom };
-  const settlements = new Settlements();
-  const shared = shareSettled(database, (notice) => settlements.settled(notice));
+  const [create, [store, ahead, { installId, lost, device }]] = await Promise.all([
+    firstOf(coreFactory(options)),
+    opening.then(async (store) => {
+      const ahead = new ReadAhead(store, channel);
+      return [store, ahead, await settleDevice(ahead, outside, options)] as const;
+    }),
+  ]).catch((error: unknown) => {
+    for (const open of [channel, presence, shared]) open?.close(); // the next attempt has its own
+    throw error;
+  });
   const loop = new EngineLoop(
-    { ...ports, channel: broadcastChannel(database), presence: lockPresence(database) },
+    { create, store: ahead, transport, clock: systemClock, random: systemRandom, channel: ahead.channel, presence },
     { device, drains: options.drains },
     // Not a copy: a trace may be asked for later.
     Object.assign(listener, {
@@ -172,7 +181,6 @@ export async function startHost(
     await close();
     throw failure("closed", "the engine was closed while it was opening");
   }
-  if (handed.next.every((number) => number === 1)) ahead.nothingUnder(journal.epoch);
   loop.enqueue(handed.calls);
   running({ ...tools, loop, store, transport, settlements, device, lost, register, close });
   await loop.start(journal.epoch, handed.next);

@@ -1,20 +1,20 @@
 /**
- * A store that reads what will be asked for next while the engine still looks at what came before. An engine that starts, and a
- * session that begins a round, ask for the same ranges one after the other, and each question costs a way to the disk and
- * back; here those ways overlap.
+ * A store that reads what will be asked for next while the engine still looks at what came before. A host that starts an engine,
+ * and a session that begins a round, ask for the same ranges one after the other, and each question costs a way to the disk
+ * and back; here those ways overlap.
  *
- *   totals asked for            -> lease
- *   lease asked for, or taken   -> meta, then all journals and the first pending segments
+ *   made                        -> meta, then all journals and the first pending segments: all that a start asks for
+ *   totals asked for later      -> lease
+ *   lease asked for, or taken   -> as at first, unless that is still there
  *
- * An answer is given once and outlives no write of this context, but for the taking of the lease, which changes nothing of what
- * was read. Other contexts may write meanwhile: the lease is then refused to us, or what they wrote meets the
- * expectations of our next write, and the round begins anew; what they stored after the round had begun, they tell.
+ * An answer is given once and outlives neither a write of this context, but for the taking of the lease, which changes nothing
+ * of what was read, nor a message from another one. Others may have written all the same: the lease is then refused to us,
+ * or what they wrote meets the expectations of our next write, and the round begins anew.
  * One order is kept: segments are never older than meta, or a plan would take what storage does not hold yet for lost.
  */
 
-import { after, sameBytes, toHex, utf8 } from "./bytes.ts";
-import { journalKey } from "./journal-record.ts";
-import type { KeyRange, Store, StoredRecord, WriteBatch } from "./ports.ts";
+import { after, compareBytes, sameBytes, toHex, utf8 } from "./bytes.ts";
+import type { Channel, KeyRange, Store, StoredRecord, WriteBatch } from "./ports.ts";
 
 // Keys of src/queue/keys.h, limits of src/base/limits.h and src/sync. With a wrong one nothing is found here and storage is asked.
 const TOTALS = { from: utf8("me"), to: utf8("mf") };
@@ -41,57 +41,80 @@ const totals_name = nameOf(TOTALS);
 const lease_name = nameOf(LEASE);
 
 export class ReadAhead implements Store {
+  /** The given channel, for the engine: what another context tells goes through here first. */
+  readonly channel: Channel | undefined;
   readonly #store: Store;
-  #fresh: string | undefined;
   readonly #ahead = new Map<string, Ahead>();
+  /** All of meta as it was in the beginning: answers whatever a start asks of it, until a session begins its first round. */
+  #opening: Ahead | undefined;
   /** What a plan asked for last: it adapts its first page to what a request takes. */
   #page = FIRST_PAGE;
 
-  constructor(store: Store) {
+  /** Reads at once. The channel is there first, or what another context tells meanwhile would be heard by nobody. */
+  constructor(store: Store, channel?: Channel) {
     this.#store = store;
-  }
-
-  /** Nobody has journalled anything under this epoch, nor will: an engine that starts with it need not ask storage. */
-  nothingUnder(epoch: bigint): void {
-    this.#fresh = nameOf({ from: journalKey(epoch, 0), to: after(journalKey(epoch, 0xffffffff)) });
+    this.channel = channel && {
+      post: (bytes) => channel.post(bytes),
+      listen: (heard) =>
+        channel.listen((bytes) => {
+          this.#forget();
+          heard(bytes);
+        }),
+      close: () => channel.close(),
+    };
+    this.channel?.listen(() => undefined);
+    this.#round();
+    this.#opening = this.#take(meta_name);
   }
 
   commit(batch: WriteBatch): Promise<void> {
     const taking = takesLease(batch);
-    if (!taking) this.#ahead.clear();
+    if (!taking) this.#forget();
     const done = this.#store.commit(batch);
     if (taking) {
-      if (!this.#ahead.has(meta_name)) this.#round();
-      done.catch(() => this.#ahead.clear());
+      if (!this.#ahead.has(meta_name)) this.#begin();
+      done.catch(() => this.#forget());
     }
     return done;
   }
 
   scan(range: KeyRange, limit: number): Promise<Records> {
     const name = nameOf(range);
-    if (name === this.#fresh) return Promise.resolve([]);
-    if (name === totals_name) {
-      this.#ahead.clear(); // an engine starts
+    if (name === totals_name && !this.#opening) {
+      this.#forget(); // an engine starts once more
       this.#read(LEASE, 1);
     }
     if (name === pending_name) this.#page = Math.min(limit, PAGE_MAX);
-    const ahead = this.#ahead.get(name);
-    this.#ahead.delete(name);
     const asked = (): Promise<Records> => this.#store.scan(range, limit);
-    const answer = ahead
-      ? ahead.records.then((records) => fitting(name, ahead.limit, records, limit) ?? asked(), asked)
+    const known = this.#known(name, range, limit);
+    const answer = known
+      ? known.then((records) => {
+          const held = name === lease_name && records !== undefined && records.length > 0;
+          // Whoever held it then may have let go since, and all that was read is older than what they did. That nobody holds it
+          // needs no such look: it is proved by taking it.
+          if (held) this.#forget();
+          return held ? asked() : (records ?? asked());
+        }, asked)
       : asked();
     if (name === lease_name) {
-      this.#round();
+      this.#begin();
       // Somebody holds it. Whoever takes it from them reads what they have left.
-      answer.then(({ length }) => length > 0 && this.#ahead.clear()).catch(() => undefined);
+      answer.then(({ length }) => length > 0 && this.#forget()).catch(() => undefined);
     }
     return answer;
   }
 
   close(): void {
-    this.#ahead.clear();
+    this.#forget();
+    this.channel?.close();
     this.#store.close();
+  }
+
+  /** A session begins a round: the first one with what was read in the beginning. */
+  #begin(): void {
+    if (this.#opening) this.#ahead.set(meta_name, this.#opening);
+    else this.#round();
+    this.#opening = undefined;
   }
 
   /** What a session asks for once it has the lease; in place of what an earlier round has left. */
@@ -108,15 +131,38 @@ export class ReadAhead implements Store {
     this.#ahead.set(nameOf(range), { limit, records });
     return records;
   }
+
+  /** The answer as far as it was read ahead; undefined, now or later, where storage has to be asked. */
+  #known(name: string, range: KeyRange, limit: number): Promise<Records | undefined> | undefined {
+    const opening = this.#opening;
+    if (opening && within(range, META)) {
+      return opening.records.then((all) =>
+        all.length < opening.limit
+          ? all.filter(({ key }) => within({ from: key, to: after(key) }, range)).slice(0, limit)
+          : undefined,
+      );
+    }
+    const ahead = this.#take(name);
+    return ahead?.records.then((records) =>
+      limit <= ahead.limit || records.length < ahead.limit ? records.slice(0, limit) : undefined,
+    );
+  }
+
+  #take(name: string): Ahead | undefined {
+    const ahead = this.#ahead.get(name);
+    this.#ahead.delete(name);
+    return ahead;
+  }
+
+  #forget(): void {
+    this.#ahead.clear();
+    this.#opening = undefined;
+  }
 }
+
+const within = ({ from, to }: KeyRange, outer: KeyRange): boolean =>
+  compareBytes(from, outer.from) >= 0 && compareBytes(to, outer.to) <= 0;
 
 /** It writes the lease, and that is all it does. */
 const takesLease = ({ puts, deletes }: WriteBatch): boolean =>
   deletes.length === 0 && puts.length === 1 && puts.every(({ key }) => sameBytes(key, LEASE_KEY));
-
-/** The answer to a question with another limit, if it can be told from this one. */
-function fitting(name: string, read: number, records: Records, limit: number): Records | undefined {
-  // A holder may have let go since, and told of it before anybody listened. That there is none is proved by taking the lease.
-  if (name === lease_name && records.length > 0) return undefined;
-  return limit <= read || records.length < read ? records.slice(0, limit) : undefined;
-}

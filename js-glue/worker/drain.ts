@@ -44,8 +44,9 @@ export async function drain(options: DrainOptions): Promise<boolean> {
     reopen: () => openDatabase(database, {}),
     reader: () => Promise.resolve(reader),
   });
+  const ahead = new ReadAhead(store, broadcastChannel(database));
   try {
-    const [genesis] = await store.scan({ from: GENESIS_KEY, to: after(GENESIS_KEY) }, 1);
+    const [genesis] = await ahead.scan({ from: GENESIS_KEY, to: after(GENESIS_KEY) }, 1);
     const installId = readGenesis(genesis?.value);
     if (!installId) throw failure("storage_lost", "the database has no genesis; a page has to look into it");
     const { auth } = options;
@@ -69,8 +70,6 @@ export async function drain(options: DrainOptions): Promise<boolean> {
       ...(options.trace ? { trace: options.trace } : {}),
     };
     const epoch = mintEpoch(systemRandom); // nothing is numbered here, so it never reaches storage
-    const ahead = new ReadAhead(store);
-    ahead.nothingUnder(epoch);
     const loop = new EngineLoop(
       {
         create: coreFactory({ wasmBinary: await options.core() }),
@@ -78,7 +77,7 @@ export async function drain(options: DrainOptions): Promise<boolean> {
         transport,
         clock: systemClock,
         random: systemRandom,
-        channel: broadcastChannel(database),
+        channel: ahead.channel,
         presence: lockPresence(database),
       },
       {
@@ -96,7 +95,7 @@ export async function drain(options: DrainOptions): Promise<boolean> {
       shared.close();
     }
   } finally {
-    store.close();
+    ahead.close();
   }
 }
 

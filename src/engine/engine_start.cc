@@ -88,6 +88,10 @@ void Engine::Impl::on_totals(const std::vector<Put>& records) {
     load_totals(queue::after_key(records.back().key));
     return;
   }
+  if (std::all_of(options.next.begin(), options.next.end(), [](std::uint64_t free) { return free == 1; })) {
+    become_ready();  // nothing was journalled under this epoch
+    return;
+  }
   Bytes from = queue::journal_key(options.epoch, 0);
   load(Reader::kJournal, {from, queue::after_key(queue::journal_key(options.epoch, 0xFFFFFFFF))}, kLoadRecordsMax);
 }

@@ -338,7 +338,6 @@ void World::clone_machine(std::size_t index) {
     to.slot = from.slot;
     to.epoch = from.epoch;
     to.next_command = from.next_command;
-    to.stored = from.stored;
     to.instance = 1;
     to.engine = std::make_unique<engine::Engine>();
     for (const auto& [time, input] : from.log) {

@@ -59,6 +59,7 @@ std::string World::text_of(const Call& call, const std::string& entity, const st
 void World::boot(std::size_t index) {
   Context& context = *contexts_[index];
   context.epoch = {prng_.next()};
+  context.opens = true;
   if (documents_ && !context.worker) documents_->born(index);
   if (!context.worker && faults_.hit(Fault::kJournalLeft, 1, 4)) {
     boot_with_journal(index);
@@ -102,8 +103,6 @@ void World::boot_with_journal(std::size_t index) {
     });
     return;
   }
-  context.stored = {};
-  for (std::uint32_t lane = 0; lane < kLaneCount; ++lane) context.stored[lane] = next[lane] - 1;
   start(context, next);
 }
 
@@ -116,13 +115,12 @@ void World::start(Context& context, const std::array<std::uint64_t, kLaneCount>&
   context.engine = std::make_unique<engine::Engine>();
   ++context.instance;
   context.loads.clear();
-  context.ahead.clear();
+  forget(context);
   context.sends.clear();
   context.log.clear();
   context.nudged = false;
   context.follows = {};
   context.asked_to_wait_until = 0;
-  if (std::all_of(next.begin(), next.end(), [](std::uint64_t free) { return free == 1; })) context.stored = {};
   const Device& device = *devices_[context.device];
   engine::Start start{.device = device.id, .epoch = context.epoch, .next = next, .seed = {}};
   // All of it, as a host does: from a seed of mostly zeros the engine would draw the same nonce twice.
@@ -268,6 +266,7 @@ void World::turn(std::size_t index, engine::Input input) {
   Context& context = *contexts_[index];
   Device& device = *devices_[context.device];
   if (faults_.uses(Fault::kMachineCloned)) context.log.emplace_back(now_, input);
+  if (context.opening && std::holds_alternative<engine::Peer>(input)) forget(context);
   std::vector<engine::Input> batch;
   batch.push_back(std::move(input));
   const std::span<const engine::Output> view = context.engine->step({{now_}, {wall(device)}}, batch);
@@ -310,20 +309,22 @@ void World::carry_out(std::size_t index, const engine::Output& output) {
 void World::read(std::size_t index, const engine::Load& load) {
   Context& context = *contexts_[index];
   context.loads[load.load] = load;
+  const std::int64_t delay = open_ahead(index, load);
+  const auto answered = known(context, load);
   read_ahead(index, load);
-  at(now_ + 1, [this, index, instance = context.instance, load] {
+  at(now_ + delay, [this, index, instance = context.instance, load, answered] {
     Context& reader = *contexts_[index];
     if (reader.instance != instance) return;
     reader.loads.erase(load.load);
     if (faults_.hit(Fault::kReadFailed, 1, 150)) return feed(index, engine::LoadFailed{load.load});
-    feed(index, engine::Loaded{load.load, answer(reader, load)});
+    feed(index, engine::Loaded{load.load, answered ? *answered : answer(reader, load)});
   });
 }
 
 void World::persist(std::size_t index, engine::Persist persist) {
   Context& context = *contexts_[index];
   if (documents_) documents_->accompany(index, persist);
-  if (!takes_lease(persist)) context.ahead.clear();
+  if (!takes_lease(persist)) forget(context);
   if (takes_lease(persist) && !context.ahead.contains({'m'})) begin_round(index);
   ++context.open_commits;
   context.in_hand = persist;
@@ -380,7 +381,7 @@ void World::commit(std::size_t index, std::uint32_t instance, const engine::Pers
   if (open) context.in_doubt = persist;
   if (failure) {
     failed.kind = *failure;
-    context.ahead.clear();
+    forget(context);
     feed(index, failed);
   } else {
     feed(index, engine::Persisted{persist.tx});
@@ -395,37 +396,15 @@ void World::end_transaction(std::size_t index, const engine::Persist& persist, b
     std::printf("      ctx %zu ends transaction %llu: %s\n", index, static_cast<unsigned long long>(persist.tx),
                 written ? "written" : "not written");
   if (context.open_commits > 0) --context.open_commits;
-  if (written) {
-    const Bytes key = queue::epoch_key(context.epoch);
-    const auto record = std::find_if(persist.puts.begin(), persist.puts.end(),
-                                     [&key](const engine::Put& put) { return put.key == key; });
-    const bool of_calls = std::any_of(persist.puts.begin(), persist.puts.end(), [](const engine::Put& put) {
-      return put.key.size() > 1 && put.key[0] == 's' && put.key[1] == 'p';
-    });
-    if (record != persist.puts.end() && of_calls) {
-      if (const auto totals = queue::read_record<queue::EpochTotals>(record->value)) {
-        std::array<std::uint64_t, kLaneCount> covered{};
-        for (std::size_t lane = 0; lane < kLaneCount; ++lane)
-          covered[lane] = totals->last[lane] - std::min(totals->last[lane], context.stored[lane]);
-        std::array<std::uint64_t, kLaneCount> letters{};
-        for (const engine::KeyRange& range : persist.deletes)
-          if (range.from.size() == 18 && range.from[0] == 'x') ++letters[range.from[9] % kLaneCount];
-        for (std::size_t lane = 0; lane < kLaneCount; ++lane) covered[lane] -= std::min(covered[lane], letters[lane]);
-        for (auto at = context.calls.begin(); at != context.calls.end();) {
-          const auto lane = static_cast<std::size_t>(at->second.lane);
-          // An event that a command stores is in it if its letter is deleted with it.
-          std::uint64_t& left = at->second.text.empty() ? letters[lane] : covered[lane];
-          if (left == 0) {
-            ++at;
-            continue;
-          }
-          --left;
-          promise(device, at->second);
-          if (documents_ && !at->second.fixed) documents_->stored(index, at->second.number, id_of(persist, at->first));
-          at = context.calls.erase(at);
-        }
-      }
+  for (auto at = context.calls.begin(); written && at != context.calls.end();) {
+    const std::optional<EventId> id = id_of(persist, at->first);
+    if (!id) {
+      ++at;
+      continue;
     }
+    promise(device, at->second);
+    if (documents_ && !at->second.fixed) documents_->stored(index, at->second.number, id);
+    at = context.calls.erase(at);
   }
   if (context.engine || context.open_commits > 0) return;
   context.epoch = {prng_.next()};
@@ -554,8 +533,6 @@ void World::accepted(std::size_t index, const engine::Accepted& notice) {
       documents_->stored(index, call->second.number, EventId{notice.id.stream, {notice.id.seq.value + i}});
     context.calls.erase(call);
   }
-  if (notice.id.stream.epoch == context.epoch)
-    context.stored[static_cast<std::size_t>(notice.id.stream.lane)] = notice.id.seq.value + notice.count - 1;
   if (tracing)
     std::printf("      ctx %zu accepted %u+%u as %llx.%d.%llu\n", index, notice.first, notice.count,
                 static_cast<unsigned long long>(notice.id.stream.epoch.value), static_cast<int>(notice.id.stream.lane),

@@ -86,7 +86,6 @@ class World {
     std::optional<engine::Persist> in_hand;  // on its way to the disk
     std::optional<engine::Persist> in_doubt;  // an outcome that the host could not find out
     bool nudged{};  // the user or a fresh credential asked for an attempt before its time
-    std::array<std::uint64_t, kLaneCount> stored{};  // numbers of this epoch that were acknowledged
     std::vector<std::pair<std::int64_t, engine::Input>> log;  // for a copy of the running machine
     std::map<std::uint32_t, engine::Load> loads;
     // What the host has read before it was asked, by the range's first key.
@@ -96,6 +95,8 @@ class World {
       std::vector<engine::Put> records;
     };
     std::map<Bytes, Ahead> ahead;
+    bool opens{};  // a page or worker that has not begun to read
+    std::optional<Ahead> opening;  // all of meta as it was then
     std::int64_t meta_read_at{};  // that of the round
     std::vector<std::uint32_t> sends;
     Epoch follows;  // whose lease it waits for
@@ -151,9 +152,12 @@ class World {
   void persist(std::size_t context, engine::Persist persist);
   void commit(std::size_t context, std::uint32_t instance, const engine::Persist& persist);
   void end_transaction(std::size_t context, const engine::Persist& persist, bool written);
-  // Hosts of half of the worlds read what a session asks for before it does (host_ahead.cc).
+  // Hosts of half of the worlds read what an engine asks for before it does (host_ahead.cc).
+  std::int64_t open_ahead(std::size_t context, const engine::Load& load);
   void read_ahead(std::size_t context, const engine::Load& load);
-  void begin_round(std::size_t context);
+  static void forget(Context& context);
+  static std::optional<std::vector<engine::Put>> known(const Context& context, const engine::Load& load);
+  void begin_round(std::size_t context, bool opening = false);
   std::vector<engine::Put> answer(Context& context, const engine::Load& load);
   static bool takes_lease(const engine::Persist& persist);
   void send(std::size_t context, const engine::Send& send);
