@@ -1,7 +1,7 @@
 // A real Chromium on a profile that lies on disk, for proofs: started, killed and started again on the same profile.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -78,6 +78,15 @@ export class Profile {
   async stop() {
     await this.context?.close();
     this.context = undefined;
+  }
+
+  /** Of a stopped browser: what the system still has in memory of the profile's databases is read from the disk next time. */
+  coolDown() {
+    const folder = join(this.#folder, "Default", "IndexedDB");
+    for (const name of readdirSync(folder, { recursive: true })) {
+      const file = join(folder, name);
+      if (statSync(file).isFile()) execFileSync("dd", [`if=${file}`, "iflag=nocache", "count=0", "status=none"]);
+    }
   }
 
   async remove() {

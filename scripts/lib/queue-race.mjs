@@ -88,36 +88,51 @@ export async function race(server, { rounds, singles, ...size }, log) {
   return results;
 }
 
-/** From opening a full queue in a browser just started to its first batch: milliseconds of each start. */
-export async function firstBatches(server, { queued, starts }, log) {
+/** A profile of its own with a full queue of this contender. */
+async function filled(server, id, queued) {
   const profile = new Profile();
-  const times = { ours: [], dexie: [], floor: [] };
   try {
     const context = await profile.start();
-    for (const id of ["ours", "dexie"]) {
-      const page = await openPage(context, server.url);
-      await page.evaluate((count) => globalThis.prepare(count), queued);
-      await page.evaluate(([id, key]) => globalThis.begin(id, "cold", key), [id, server.key]);
-      await context.setOffline(true);
-      await page.evaluate(([id, queued]) => globalThis.fill(id, queued), [id, queued]);
-      await page.evaluate((id) => globalThis.finish(id), id);
-      await page.close();
-      await context.setOffline(false);
-    }
-    log(`${queued} events queued in ours and in Dexie`);
+    const page = await openPage(context, server.url);
+    await page.evaluate((count) => globalThis.prepare(count), queued);
+    await page.evaluate(([id, key]) => globalThis.begin(id, "cold", key), [id, server.key]);
+    await context.setOffline(true);
+    await page.evaluate(([id, queued]) => globalThis.fill(id, queued), [id, queued]);
+    await page.evaluate((id) => globalThis.finish(id), id);
     await profile.stop();
+  } catch (error) {
+    await profile.remove();
+    throw error;
+  }
+  return profile;
+}
+
+const starters = ["ours", "oursLoading", "dexie", "floor"];
+
+/** From opening a full queue in a browser just started to its first batch: milliseconds of each start, its loading apart. */
+export async function firstBatches(server, { queued, starts }, log) {
+  const profiles = [];
+  const times = Object.fromEntries(starters.map((id) => [id, { ms: [], loading: [] }]));
+  try {
+    for (const id of ["ours", "dexie"]) profiles.push(await filled(server, id, queued));
+    const [ours, dexie] = profiles;
+    log(`${queued} events queued in ours and in Dexie`);
     for (let start = 0; start < starts; start++) {
-      for (const id of start % 2 === 0 ? ["ours", "dexie", "floor"] : ["floor", "dexie", "ours"]) {
+      for (const id of start % 2 === 0 ? starters : starters.toReversed()) {
+        const profile = id === "dexie" ? dexie : ours;
+        profile.coolDown();
         const context = await profile.start();
         const page = await openPage(context, server.url);
         server.deaf = true; // what is measured is what stays queued
-        times[id].push(await page.evaluate(([id, key]) => globalThis.firstBatch(id, "cold", key), [id, server.key]));
+        const first = await page.evaluate(([id, key]) => globalThis.firstBatch(id, "cold", key), [id, server.key]);
         server.deaf = false;
+        times[id].ms.push(first.ms);
+        times[id].loading.push(first.loading);
         await profile.stop();
       }
     }
   } finally {
-    await profile.remove();
+    for (const profile of profiles) await profile.remove();
   }
   return times;
 }
