@@ -203,9 +203,12 @@ void PushPlan::take(queue::Put record) {
 
   const queue::Rewind rewind = remembered_->mark(stream).rewind;
   if (key->first > at.next && rewind == queue::Rewind::kCompare) {
-    // Whether it can be read or not: what lies before it is at the server or nowhere.
+    // Whether it can be read or not: what lies before it is at the server or nowhere. Where more of the stream is held below the
+    // gap, that goes first: the server's answer would pass it without its copies for a server that is restored once more.
     blocked_.insert(stream);
-    compare_.emplace(stream, key->first);
+    const bool nothing_below = at.next.value == remembered_->mark(stream).mark.seq.value + 1;
+    if (nothing_below) compare_.emplace(stream, key->first);
+    blocked_any_ |= !nothing_below;
     return;
   }
 

@@ -188,3 +188,27 @@ BOOST_AUTO_TEST_CASE(what_is_left_out_of_a_whole_queue_is_still_depended_on) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+// After a rewind the server is asked how far it is only where nothing is held from the mark on: what it has of what is held
+// leaves the queue with its copies, item by item, and not because its number is below an answer.
+BOOST_AUTO_TEST_CASE(a_rewound_stream_is_compared_below_all_that_is_held_of_it) {
+  static const std::set<StreamId> kNone;
+  std::set<Bytes> suspects;
+  sync::Remembered remembered;
+  remembered.marks[kStream].value.rewind = queue::Rewind::kCompare;
+  Records stored = queue_of(3);
+
+  stored.erase(stored.begin() + 1);  // not there yet when its page was read
+  sync::PushPlan held(remembered, {.events = 1'000}, kNone, suspects);
+  read_all(held, stored);
+  BOOST_TEST(held.compare().empty());
+  BOOST_TEST(held.items().size() == 1U);
+  BOOST_TEST(held.blocked());
+
+  stored.erase(stored.begin());
+  sync::PushPlan behind(remembered, {.events = 1'000}, kNone, suspects);
+  read_all(behind, stored);
+  BOOST_TEST(behind.items().empty());
+  BOOST_REQUIRE(behind.compare().contains(kStream));
+  BOOST_TEST(behind.compare().at(kStream).value == 2 * kSegmentEvents + 1U);
+}
