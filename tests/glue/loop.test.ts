@@ -20,6 +20,7 @@ async function running(store: Store, made: CreateCore = create): Promise<{ loop:
     listener,
   );
   await loop.start(77n, [1, 1, 1, 1, 1]);
+  await settle(); // the session has found nothing to send: no transaction of its own is in hand
   return { loop, listener };
 }
 
