@@ -58,7 +58,8 @@ async function answer(questions: readonly Question[], choice: number): Promise<v
   show(questions);
   setText("word", choice === question.answer ? "Right." : `No: ${question.choices[question.answer] ?? ""}.`);
   await queue("answer", question.id, { questionId: question.id, choice }, "high");
-  if (progress.answers.length === questions.length)
+  // Not by how far the game is now: the last answers may have been given while an earlier one was being stored.
+  if (at + 1 === questions.length)
     await queue("completed", "completed", { score: right(questions), of: questions.length }, "critical");
   await keep();
 }
