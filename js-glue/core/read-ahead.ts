@@ -7,9 +7,10 @@
  *   totals asked for later      -> lease
  *   lease asked for, or taken   -> as at first, unless that is still there
  *
- * An answer is given once and outlives neither a write of this context, but for the taking of the lease, which changes nothing
- * of what was read, nor a message from another one. Others may have written all the same: the lease is then refused to us,
- * or what they wrote meets the expectations of our next write, and the round begins anew.
+ * An answer is given once (the first reading of meta: until a session begins), and outlives neither a write of this context, but
+ * for the taking of the lease, which changes nothing of what was read, nor a message from another one. Others may have
+ * written all the same: the lease is then refused to us, or what they wrote meets the expectations of our next write, and the
+ * round begins anew.
  * One order is kept: segments are never older than meta, or a plan would take what storage does not hold yet for lost.
  */
 

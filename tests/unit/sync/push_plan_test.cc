@@ -187,8 +187,6 @@ BOOST_AUTO_TEST_CASE(what_is_left_out_of_a_whole_queue_is_still_depended_on) {
   }
 }
 
-BOOST_AUTO_TEST_SUITE_END()
-
 // After a rewind the server is asked how far it is only where nothing is held from the mark on: what it has of what is held
 // leaves the queue with its copies, item by item, and not because its number is below an answer.
 BOOST_AUTO_TEST_CASE(a_rewound_stream_is_compared_below_all_that_is_held_of_it) {
@@ -212,3 +210,5 @@ BOOST_AUTO_TEST_CASE(a_rewound_stream_is_compared_below_all_that_is_held_of_it) 
   BOOST_REQUIRE(behind.compare().contains(kStream));
   BOOST_TEST(behind.compare().at(kStream).value == 2 * kSegmentEvents + 1U);
 }
+
+BOOST_AUTO_TEST_SUITE_END()
